@@ -1,0 +1,1 @@
+"""Users, permissions and limits as plain frozen values and pure rules."""

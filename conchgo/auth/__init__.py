@@ -1,0 +1,1 @@
+"""Credentials: passwords, public keys, and how failures are counted and answered."""

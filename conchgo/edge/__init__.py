@@ -1,0 +1,1 @@
+"""Where blocking meets event-driven: thread pools, lanes that keep order, cancel tokens."""

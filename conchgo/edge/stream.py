@@ -1,0 +1,54 @@
+"""What a program (the SFTP engine, a command) and its channel are to each other."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Stream(Protocol):
+    """A channel, as the program at its server end sees it. Calls come from the reactor thread only."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether more output waits than the peer and the socket take: write no more until `Program.drained`."""
+        ...
+
+    def write(self, data: Buffer) -> None:
+        """Send to the peer's standard output. Always taken; look at `congested` before making more."""
+        ...
+
+    def write_error(self, data: bytes) -> None:
+        """Send to the peer's standard error."""
+        ...
+
+    def consumed(self, count: int) -> None:
+        """So many bytes of input are done with: the peer may send as many more."""
+        ...
+
+    def exit(self, status: int) -> None:
+        """After all output: end of file, exit-status, close (RFC 4254, 6.10). Later writes are dropped."""
+        ...
+
+
+class Program(Protocol):
+    """What runs on a channel."""
+
+    def started(self, stream: Stream) -> None: ...
+
+    def data_received(self, data: bytes) -> None:
+        """Input from the peer. What is not yet reported by `Stream.consumed` is bounded by the receive window."""
+        ...
+
+    def input_ended(self) -> None:
+        """The peer sent end of file; the program finishes its work and calls `Stream.exit`."""
+        ...
+
+    def drained(self) -> None:
+        """The stream is congested no longer."""
+        ...
+
+    def connection_lost(self) -> None:
+        """The channel is gone, in whatever way; called once, last. Release everything now."""
+        ...

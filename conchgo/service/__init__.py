@@ -1,0 +1,1 @@
+"""Configuration, the composition root, the twistd service maker, listeners."""

@@ -1,0 +1,1 @@
+"""Who is connected: realm and avatar, user to composed filesystem."""

@@ -1,0 +1,1 @@
+"""SFTP version 3: codec, engine, extensions, status table, the ISFTPServer adapter."""

@@ -1,0 +1,1 @@
+"""Conch made strong and current: algorithms, transport, userauth, connection, channel, session."""

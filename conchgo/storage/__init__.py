@@ -1,0 +1,1 @@
+"""Where the bytes are: backends that know no users."""
