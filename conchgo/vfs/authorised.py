@@ -1,0 +1,243 @@
+"""Permissions: a storage that asks them before anything is touched, on the path that is really meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NoReturn
+
+from conchgo.accounts.permissions import Permissions
+from conchgo.errors import AlreadyExists, NotFound, PermissionDenied, Unsupported
+from conchgo.paths import VirtualPath
+from conchgo.storage.interface import (
+    Attributes,
+    Create,
+    FileStat,
+    FreeSpace,
+    HardLinks,
+    Kind,
+    Listing,
+    Space,
+    Storage,
+    StorageFile,
+    SymbolicLinks,
+)
+
+#: The verbs that decide what may be done with a file's content and attributes: a hard link must not add one of them.
+_CONTENT: Final = frozenset({"download", "overwrite", "chmod", "chown", "chtimes", "copy"})
+
+_RENAME: Final = {True: "rename_dirs", False: "rename_files"}
+
+
+def verbs_to_change(changes: Attributes) -> list[str]:
+    """The verbs that the changes need."""
+    asked = {
+        "overwrite": changes.size is not None,
+        "chown": changes.uid is not None or changes.gid is not None,
+        "chmod": changes.mode is not None,
+        "chtimes": changes.atime is not None or changes.mtime is not None,
+    }
+    return [verb for verb, wanted in asked.items() if wanted]
+
+
+class AuthorisedFile:
+    """An open file with just the accesses that were granted when it was opened."""
+
+    def __init__(self, file: StorageFile, granted: frozenset[str], *, read: bool, write: bool) -> None:
+        self._file = file
+        self._granted = granted
+        self.pread: Callable[[int, int], bytes] = _not_open_for_reading
+        self.preadv: Callable[[Sequence[memoryview], int], int] = _not_open_for_reading
+        self.pwritev: Callable[[Sequence[memoryview], int], None] = _not_open_for_writing
+        self.append: Callable[[memoryview], None] = _not_open_for_writing
+        if read:
+            self.pread = file.pread
+            self.preadv = file.preadv
+        if write:
+            self.pwritev = file.pwritev
+            self.append = file.append
+        self.sync = file.sync
+        self.close = file.close
+        # Whoever may open a file may see how it grows: clients compare sizes after an upload.
+        self.stat = file.stat
+        self._writable = write
+
+    def set_attributes(self, changes: Attributes) -> None:
+        needed = set(verbs_to_change(changes))
+        if changes.size is not None:
+            if not self._writable:
+                _not_open_for_writing()
+            # The right to write was asked when the file was opened.
+            needed.remove("overwrite")
+        if not needed <= self._granted:
+            raise PermissionDenied
+        self._file.set_attributes(changes)
+
+
+def _not_open_for_reading(*_: object) -> NoReturn:
+    raise PermissionDenied("permission denied: the handle is not open for reading")
+
+
+def _not_open_for_writing(*_: object) -> NoReturn:
+    raise PermissionDenied("permission denied: the handle is not open for writing")
+
+
+class Authorised:
+    """A storage behind the permissions of one user. It follows no links: `Links` asks again for where they lead."""
+
+    def __init__(self, storage: Storage, permissions: Permissions) -> None:
+        self._storage = storage
+        self._permissions = permissions
+        self._links = storage if isinstance(storage, SymbolicLinks) else None
+        self._hard_links = storage if isinstance(storage, HardLinks) else None
+        self._free_space = storage if isinstance(storage, FreeSpace) else None
+
+    @property
+    def immediate(self) -> bool:
+        return self._storage.immediate
+
+    def close(self) -> None:
+        self._storage.close()
+
+    def lstat(self, path: VirtualPath) -> FileStat:
+        self._require("list", path.parent)
+        return self._storage.lstat(path)
+
+    def open(
+        self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
+    ) -> StorageFile:
+        granted = self._permissions.verbs(path.parent)
+        may_read = read and "download" in granted
+        if write:
+            self._require("upload" if create is Create.NEW else "overwrite", path.parent)
+        elif not may_read:
+            raise PermissionDenied
+        if "chmod" not in granted:
+            mode = 0o666
+        file = self._storage.open(path, read=may_read, write=write, create=create, truncate=truncate, mode=mode)
+        return AuthorisedFile(file, self._permissions.verbs(path), read=may_read, write=write)
+
+    def scan(self, path: VirtualPath) -> Listing:
+        self._require("list", path)
+        return self._storage.scan(path)
+
+    def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
+        self._require("create_dirs", path.parent)
+        granted = self._permissions.verbs(path.parent)
+        self._storage.mkdir(path, mode if "chmod" in granted else 0o777)
+
+    def rmdir(self, path: VirtualPath) -> None:
+        self._refuse_root(path)
+        self._require("delete_dirs", path.parent)
+        self._storage.rmdir(path)
+
+    def remove(self, path: VirtualPath) -> None:
+        self._refuse_root(path)
+        self._require("delete_files", path.parent)
+        self._storage.remove(path)
+
+    def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
+        self._refuse_root(old, new)
+        if not any(self._both_allow(verb, old.parent, new.parent) for verb in _RENAME.values()):
+            raise PermissionDenied
+        directory = self._storage.lstat(old).kind is Kind.DIRECTORY
+        if not self._both_allow(_RENAME[directory], old.parent, new.parent):
+            raise PermissionDenied
+        if directory:
+            self._require_rename_below(old, new)
+        to_replace = {"overwrite", "delete_dirs"} if directory else {"overwrite"}
+        may_replace = to_replace <= self._permissions.verbs(new.parent)
+        try:
+            # Who may not replace is given a rename that can't: a target that appears meanwhile is safe.
+            self._storage.rename(old, new, replace=replace and may_replace)
+        except AlreadyExists:
+            if replace and not may_replace:
+                raise PermissionDenied from None
+            raise
+
+    def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
+        try:
+            directory = self._storage.lstat(path).kind is Kind.DIRECTORY
+        except NotFound:
+            self._require_all(verbs_to_change(changes), path)
+            raise
+        # A key may name a file; a directory is part of the one that contains it.
+        self._require_all(verbs_to_change(changes), path.parent if directory else path)
+        self._storage.set_attributes(path, changes, link=link)
+
+    def readlink(self, path: VirtualPath) -> bytes:
+        self._require("list", path.parent)
+        return self._symbolic().readlink(path)
+
+    def symlink(self, target: bytes, path: VirtualPath) -> None:
+        """`target` is checked where it lexically leads: both directories must allow links."""
+        meant = VirtualPath.parse(target, path.parent)
+        self._refuse_root(path)
+        self._require("create_symlinks", path.parent)
+        self._require("create_symlinks", meant.parent)
+        self._symbolic().symlink(target, path)
+
+    def link(self, existing: VirtualPath, new: VirtualPath) -> None:
+        self._refuse_root(existing, new)
+        for verb, directory in (
+            ("create_symlinks", existing.parent),
+            ("create_symlinks", new.parent),
+            ("upload", new.parent),
+        ):
+            self._require(verb, directory)
+        gained = self._permissions.verbs(new) - self._permissions.verbs(existing)
+        if gained & _CONTENT:
+            raise PermissionDenied("permission denied: the link would grant more than the file's own directory does")
+        if self._hard_links is None:
+            raise Unsupported
+        self._hard_links.link(existing, new)
+
+    def space(self, path: VirtualPath) -> Space:
+        self._require("list", path.parent)
+        if self._free_space is None:
+            raise Unsupported
+        return self._free_space.space(path)
+
+    def _require(self, verb: str, path: VirtualPath) -> None:
+        if verb not in self._permissions.verbs(path):
+            raise PermissionDenied
+
+    def _require_all(self, verbs: list[str], path: VirtualPath) -> None:
+        for verb in verbs:
+            self._require(verb, path)
+
+    def _both_allow(self, verb: str, one: VirtualPath, other: VirtualPath) -> bool:
+        return self._permissions.allows(verb, one) and self._permissions.allows(verb, other)
+
+    def _require_rename_below(self, old: VirtualPath, new: VirtualPath) -> None:
+        """A directory takes its content along: where rules differ below it, each entry must be allowed to move."""
+        differs = self._permissions.has_rules_below(old) or self._permissions.has_rules_below(new)
+        if not differs and self._both_allow("rename_files", old, new) and self._both_allow("rename_dirs", old, new):
+            return
+        for directory, stat in self._walk(old):
+            target = VirtualPath((*new.parts, *directory.relative_to(old)))
+            if not self._both_allow(_RENAME[stat.kind is Kind.DIRECTORY], directory, target):
+                raise PermissionDenied
+
+    def _walk(self, top: VirtualPath) -> Iterator[tuple[VirtualPath, FileStat]]:
+        """Every entry below `top`, with the directory that holds it."""
+        pending = [top]
+        while pending:
+            directory = pending.pop()
+            listing = self._storage.scan(directory)
+            try:
+                for entry in listing:
+                    stat = entry.stat or self._storage.lstat(directory / entry.name)
+                    if stat.kind is Kind.DIRECTORY:
+                        pending.append(directory / entry.name)
+                    yield directory, stat
+            finally:
+                listing.close()
+
+    def _refuse_root(self, *paths: VirtualPath) -> None:
+        if any(path.is_root for path in paths):
+            raise PermissionDenied
+
+    def _symbolic(self) -> SymbolicLinks:
+        if self._links is None:
+            raise Unsupported
+        return self._links

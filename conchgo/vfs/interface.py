@@ -1,0 +1,101 @@
+"""The session's filesystem: the one door through which every protocol and every command goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from conchgo.paths import VirtualPath
+from conchgo.storage.interface import Attributes, Entry, FileStat, Kind, Listing, Space, StorageFile
+
+__all__ = [
+    "Attributes",
+    "Entry",
+    "File",
+    "FileStat",
+    "Filesystem",
+    "Identity",
+    "Kind",
+    "Listing",
+    "OpenOptions",
+    "Space",
+]
+
+#: An open file, as a session sees it: what it may not do raises PermissionDenied.
+File = StorageFile
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How to open a file, in the words of open(2); `mode` is for a file that is made (None: 0666 before the umask)."""
+
+    read: bool = False
+    write: bool = False
+    append: bool = False
+    create: bool = False
+    truncate: bool = False
+    exclusive: bool = False
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The session's own user; all other owners of files are numbers."""
+
+    username: str
+    uid: int
+    gid: int
+
+    def user_name(self, uid: int) -> str:
+        """The name for a uid, or "" where it is not the session's own."""
+        return self.username if uid == self.uid else ""
+
+    def group_name(self, gid: int) -> str:
+        return self.username if gid == self.gid else ""
+
+
+class Filesystem(Protocol):
+    """What one session may see and do. Calls block, and raise `conchgo.errors` only.
+
+    Symbolic links on the way are followed in virtual paths (an absolute target starts at the virtual root, at most 40
+    hops), and permissions are those of the path so resolved. The root itself can't be removed, renamed or replaced.
+    """
+
+    @property
+    def identity(self) -> Identity: ...
+
+    @property
+    def start(self) -> VirtualPath:
+        """Where relative paths begin."""
+        ...
+
+    @property
+    def immediate(self) -> bool:
+        """Whether calls answer at once, so that they need no thread."""
+        ...
+
+    def stat(self, path: VirtualPath) -> FileStat: ...
+    def lstat(self, path: VirtualPath) -> FileStat: ...
+
+    def realpath(self, path: VirtualPath) -> VirtualPath:
+        """The path without links, as far as it is there and the user may list it; the rest as it is."""
+        ...
+
+    def open(self, path: VirtualPath, options: OpenOptions) -> File: ...
+    def scan(self, path: VirtualPath) -> Listing: ...
+    def mkdir(self, path: VirtualPath, mode: int | None = None) -> None: ...
+    def rmdir(self, path: VirtualPath) -> None: ...
+    def remove(self, path: VirtualPath) -> None: ...
+
+    def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
+        """Move a name, atomically. Without `replace` an existing target raises AlreadyExists."""
+        ...
+
+    def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
+        """Change what is asked; `link` changes a symbolic link itself."""
+        ...
+
+    def readlink(self, path: VirtualPath) -> bytes: ...
+    def symlink(self, target: bytes, path: VirtualPath) -> None: ...
+    def link(self, existing: VirtualPath, new: VirtualPath) -> None: ...
+    def space(self, path: VirtualPath) -> Space: ...

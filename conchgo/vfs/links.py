@@ -1,0 +1,114 @@
+"""Symbolic links, resolved in virtual paths and authorised where they lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from conchgo.errors import ConchgoError, LinkEncountered, PermissionDenied, TooManyLinks
+from conchgo.paths import ROOT, VirtualPath
+from conchgo.storage.interface import FileStat, Kind, Storage, SymbolicLinks
+
+T = TypeVar("T")
+
+#: As Linux (path_resolution(7)).
+MAX_HOPS: Final = 40
+
+
+class _Hops:
+    """How many links one operation may still follow, those inside of links' targets included."""
+
+    def __init__(self) -> None:
+        self.left = MAX_HOPS
+
+    def spend(self) -> None:
+        if not self.left:
+            raise TooManyLinks
+        self.left -= 1
+
+
+class Links:
+    """Follows the links that a storage meets.
+
+    An operation is first tried on the path as it stands. Where the storage meets a link, it says so and does nothing;
+    the path is rewritten by one hop and tried again, permissions included. So only a path without links is ever
+    authorised and used, and a link swapped in between is just one more hop.
+
+    `storage` asks permissions, `beneath` is the same without them: it tells where a link leads when the path as it
+    stands is refused, for only the resolved path's permissions decide.
+    """
+
+    def __init__(self, storage: Storage, beneath: Storage) -> None:
+        self._storage = storage
+        self._beneath = beneath
+        self._readable = beneath if isinstance(beneath, SymbolicLinks) else None
+
+    def follow(self, path: VirtualPath, action: Callable[[VirtualPath], T], *, last: bool = True) -> T:
+        """Do `action` on the path, without the links on its way (and without `last`, its last component's).
+
+        Raises:
+            TooManyLinks: after 40 hops.
+        """
+        hops = _Hops()
+        while True:
+            try:
+                return action(path)
+            except LinkEncountered as met:
+                path = self._onward(met, hops)
+            except PermissionDenied:
+                hop = self._next_hop(path, hops, last=last)
+                if hop is None:
+                    raise
+                path = hop
+
+    def stat(self, path: VirtualPath) -> tuple[VirtualPath, FileStat]:
+        """Where the path leads, and what is there."""
+        return self.follow(path, self._stat_without_link)
+
+    def follow_both(self, old: VirtualPath, new: VirtualPath, action: Callable[[VirtualPath, VirtualPath], T]) -> T:
+        """Do `action` on two names, without the links on the way to them."""
+        hops = _Hops()
+        while True:
+            try:
+                return action(self._resolved(old, hops, last=False), self._resolved(new, hops, last=False))
+            except LinkEncountered:
+                # One was swapped in after the look: look again.
+                hops.spend()
+
+    def _stat_without_link(self, path: VirtualPath) -> tuple[VirtualPath, FileStat]:
+        stat = self._storage.lstat(path)
+        if stat.kind is Kind.LINK and self._readable is not None:
+            raise LinkEncountered(path, self._readable.readlink(path))
+        return path, stat
+
+    def _resolved(self, path: VirtualPath, hops: _Hops, *, last: bool) -> VirtualPath:
+        while (hop := self._next_hop(path, hops, last=last)) is not None:
+            path = hop
+        return path
+
+    def _next_hop(self, path: VirtualPath, hops: _Hops, *, last: bool) -> VirtualPath | None:
+        """The path after the first link on it, or None where it has none (or nobody can tell)."""
+        try:
+            kind = self._beneath.lstat(path).kind
+            if not last or kind is not Kind.LINK or self._readable is None:
+                return None
+            met = LinkEncountered(path, self._readable.readlink(path))
+        except LinkEncountered as on_the_way:
+            met = on_the_way
+        except ConchgoError:
+            return None
+        return self._onward(met, hops)
+
+    def _onward(self, met: LinkEncountered, hops: _Hops) -> VirtualPath:
+        """The path with the link's target in its place: an absolute one from the root, `..` stopping there.
+
+        A `..` behind a name leaves the directory where that name leads, as everywhere in POSIX.
+        """
+        hops.spend()
+        here = ROOT if met.target.startswith(b"/") else met.link.parent
+        for part in met.target.split(b"/"):
+            if part == b"..":
+                here = self._resolved(here, hops, last=True).parent
+            elif part not in (b"", b"."):
+                here = here / part
+        return VirtualPath.parse(b"/".join((bytes(here), *met.rest)))

@@ -1,0 +1,147 @@
+"""The filesystem of one session: links followed, permissions asked, in the words that protocols use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conchgo.errors import (
+    AlreadyExists,
+    Busy,
+    ConchgoError,
+    InvalidPath,
+    NotFound,
+    PermissionDenied,
+)
+from conchgo.paths import MAX_PATH, VirtualPath
+from conchgo.storage.interface import Attributes, Create, Listing, Space
+from conchgo.vfs.authorised import Authorised
+from conchgo.vfs.interface import File, FileStat, Identity, OpenOptions
+from conchgo.vfs.links import Links
+
+#: How often an open starts again because the file came or went in between.
+_OPEN_TRIES: Final = 10
+
+
+class SessionFilesystem:
+    """A `Filesystem` over an authorised storage."""
+
+    def __init__(self, storage: Authorised, links: Links, identity: Identity, start: VirtualPath) -> None:
+        self._storage = storage
+        self._links = links
+        self.identity = identity
+        self.start = start
+
+    @property
+    def immediate(self) -> bool:
+        return self._storage.immediate
+
+    def stat(self, path: VirtualPath) -> FileStat:
+        return self._links.stat(path)[1]
+
+    def lstat(self, path: VirtualPath) -> FileStat:
+        return self._links.follow(path, self._storage.lstat, last=False)
+
+    def realpath(self, path: VirtualPath) -> VirtualPath:
+        for ancestor in path.ancestors():
+            try:
+                found, _ = self._links.stat(ancestor)
+            except ConchgoError:
+                # Not there, or not to be listed: nothing of it is told, and the name stays as it was asked.
+                continue
+            return VirtualPath((*found.parts, *path.relative_to(ancestor)))
+        return path
+
+    def open(self, path: VirtualPath, options: OpenOptions) -> File:
+        return self._links.follow(path, lambda resolved: self._open(resolved, options))
+
+    def _open(self, path: VirtualPath, options: OpenOptions) -> File:
+        """Whether the file is there decides between upload and overwrite, so each try says what it expects."""
+        if not (options.write and options.create):
+            return self._open_expecting(path, options, Create.NEVER)
+        for _ in range(_OPEN_TRIES):
+            refusal: PermissionDenied | None = None
+            try:
+                return self._open_expecting(path, options, Create.NEW)
+            except AlreadyExists:
+                if options.exclusive:
+                    raise
+            except PermissionDenied as error:
+                refusal = error
+            try:
+                return self._open_expecting(path, options, Create.NEVER)
+            except NotFound:
+                if refusal is not None:
+                    raise refusal from None
+        raise Busy("the file came and went while it was opened, try again")
+
+    def _open_expecting(self, path: VirtualPath, options: OpenOptions, create: Create) -> File:
+        return self._storage.open(
+            path,
+            read=options.read,
+            write=options.write,
+            create=create,
+            truncate=options.truncate and options.write and create is Create.NEVER,
+            mode=0o666 if options.mode is None else options.mode,
+        )
+
+    def scan(self, path: VirtualPath) -> Listing:
+        return self._links.follow(path, self._storage.scan)
+
+    def mkdir(self, path: VirtualPath, mode: int | None = None) -> None:
+        wanted = 0o777 if mode is None else mode
+        self._links.follow(path, lambda resolved: self._storage.mkdir(resolved, wanted), last=False)
+
+    def rmdir(self, path: VirtualPath) -> None:
+        self._links.follow(path, self._storage.rmdir, last=False)
+
+    def remove(self, path: VirtualPath) -> None:
+        self._links.follow(path, self._storage.remove, last=False)
+
+    def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
+        self._links.follow_both(old, new, lambda one, other: self._storage.rename(one, other, replace=replace))
+
+    def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
+        self._links.follow(
+            path, lambda resolved: self._storage.set_attributes(resolved, changes, link=link), last=not link
+        )
+
+    def readlink(self, path: VirtualPath) -> bytes:
+        """What is written in a link, unless that would tell of what the session can't see.
+
+        A target that stays below the root is told as it is. An absolute one, or one that climbs out, may be a real
+        path that an administrator wrote there: it is told (in virtual words) only where it leads to something that
+        the session may list.
+        """
+        link, target = self._links.follow(path, lambda p: (p, self._storage.readlink(p)), last=False)
+        if not target.startswith(b"/") and not _climbs_out(target, link.parent):
+            return target
+        meant = VirtualPath.parse(target, link.parent)
+        try:
+            self._links.follow(meant, self._storage.lstat, last=False)
+        except ConchgoError:
+            raise PermissionDenied("permission denied: the link's target is not visible") from None
+        return bytes(meant)
+
+    def symlink(self, target: bytes, path: VirtualPath) -> None:
+        if not target or b"\0" in target or len(target) > MAX_PATH:
+            raise InvalidPath("invalid link target: it is empty, too long or contains a NUL byte")
+        self._links.follow(path, lambda resolved: self._storage.symlink(target, resolved), last=False)
+
+    def link(self, existing: VirtualPath, new: VirtualPath) -> None:
+        self._links.follow_both(existing, new, self._storage.link)
+
+    def space(self, path: VirtualPath) -> Space:
+        return self._links.follow(path, self._storage.space)
+
+
+def _climbs_out(target: bytes, directory: VirtualPath) -> bool:
+    """Whether a relative target has more `..` than there are directories above it."""
+    depth = len(directory.parts)
+    for part in target.split(b"/"):
+        if part == b"..":
+            depth -= 1
+        elif part not in (b"", b"."):
+            depth += 1
+        if depth < 0:
+            return True
+    return False
