@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from conchgo.database.engine import connect, reading, writing
+from conchgo.database.migrate import upgrade
+from conchgo.database.schema import metadata
+from conchgo.errors import Failure
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a%20 b%.db"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    return connect(url)
+
+
+def test_the_migrations_lead_to_the_schema(engine: Engine) -> None:
+    upgrade(engine)
+    with reading(engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_second_upgrade_changes_nothing(engine: Engine) -> None:
+    upgrade(engine)
+    with writing(engine) as connection:
+        connection.execute(text("ALTER TABLE users ADD COLUMN mark INTEGER"))
+    upgrade(engine)
+    assert "mark" in {column["name"] for column in inspect(engine).get_columns("users")}
+
+
+def test_processes_that_start_at_once_do_not_collide(url: str) -> None:
+    program = (
+        "import sys; from conchgo.database.engine import connect; from conchgo.database.migrate import upgrade;"
+        "sys.stdin.read(); upgrade(connect(sys.argv[1]))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdin
+        process.stdin.close()
+    for process in started:
+        process.stdin = None
+        errors = process.communicate()[1]
+        assert process.returncode == 0, errors.decode()
+    assert inspect(connect(url)).has_table("users")
+
+
+def test_a_failing_upgrade_leaves_nothing_behind(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE users (a INTEGER)"))
+    with pytest.raises(Failure):
+        upgrade(engine)
+    assert inspect(engine).get_table_names() == ["users"]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(engine: Engine) -> None:
+    upgrade(engine)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Failure, match="newer conchgo"):
+        upgrade(engine)
