@@ -1,0 +1,348 @@
+"""The SFTP engine: requests in, replies out, in order and with bounds on everything.
+
+How it works: packets are cut from the channel's bytes and wait in a short queue. The head of the queue is started when
+the law of order lets it (see `handles`), its work is done inline or in a thread, and its reply waits for those of all
+requests before it. READs and WRITEs may be in work together; of all other requests one at a time is.
+
+Nothing grows without bound: requests in work or queued are counted, so are the bytes that READs have promised, and a
+congested channel starts nothing. Input that is not yet worked off stays in the channel's receive window.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from conchgo.edge.stream import Stream
+from conchgo.errors import ConchgoError, ShuttingDown, Unsupported
+from conchgo.sftp import codec, extensions, requests
+from conchgo.sftp import constants as c
+from conchgo.sftp.codec import Malformed, Reader
+from conchgo.sftp.framing import Framer, Oversized, Unframeable
+from conchgo.sftp.handles import HandleTable, OpenHandle, Span
+from conchgo.sftp.requests import Handles, Row
+from conchgo.sftp.server import Server
+from conchgo.sftp.status import status_of
+
+_log = Logger()
+
+#: Requests that may be in work, or done and waiting for the reply of an earlier one.
+MAX_OUTSTANDING: Final = 64
+#: Requests that may wait, read from the channel, for their turn.
+MAX_QUEUED: Final = 64
+#: Bytes that all READs in work together may promise.
+MAX_PROMISED: Final = 2 * 1024 * 1024
+#: Requests started before the reactor gets a turn.
+MAX_BURST: Final = 64
+
+
+class Request:
+    """One request on its way: queued, in work, answered."""
+
+    __slots__ = ("args", "handles", "promised", "reply", "request_id", "row", "size", "span")
+
+    def __init__(self, request_id: int, size: int) -> None:
+        self.request_id = request_id
+        self.size = size
+        self.row: Row | None = None
+        self.args: tuple[Any, ...] = ()
+        self.handles: tuple[OpenHandle, ...] = ()
+        self.span: Span | None = None
+        self.promised = 0
+        self.reply: bytes | None = None
+
+
+class Engine:
+    """Serves one `sftp` channel from a `Server`. A `conchgo.edge.stream.Program`."""
+
+    def __init__(self, server: Server, reactor: IReactorTime) -> None:
+        self._server = server
+        self._reactor = reactor
+        self._framer = Framer()
+        self._handles = HandleTable()
+        self._extensions = {**extensions.by_name(extensions.ENGINE), **server.extensions()}
+        self._queue: deque[Request] = deque()
+        self._outstanding: deque[Request] = deque()
+        self._promised = 0
+        self._lane_busy = False
+        self._greeted = False
+        self._pumping = False
+        self._input_ended = False
+        self._draining = False
+        self._ended = False
+
+    @property
+    def outstanding(self) -> int:
+        """Requests in work or waiting for an earlier reply."""
+        return len(self._outstanding)
+
+    @property
+    def queued(self) -> int:
+        """Requests read and not begun."""
+        return len(self._queue)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is open and nothing is in work."""
+        return not (self._handles or self._outstanding or self._queue)
+
+    def drain(self) -> None:
+        """Take no new work: open files may be finished, every other request fails."""
+        self._draining = True
+
+    # What the channel calls.
+
+    def started(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        skipped = self._framer.feed(data)
+        if skipped:
+            self._stream.consumed(skipped)
+        self._pump()
+
+    def input_ended(self) -> None:
+        self._input_ended = True
+        self._pump()
+
+    def drained(self) -> None:
+        self._pump()
+
+    def connection_lost(self) -> None:
+        self._ended = True
+        self._queue.clear()
+        for handle in self._handles.pop_all():
+            if handle.idle:
+                self._discard(handle)
+            # Else the work on it does so when it ends: a descriptor is never closed under a thread that uses it.
+
+    # From bytes to requests.
+
+    def _fill_queue(self) -> None:
+        while len(self._queue) < MAX_QUEUED and not self._ended:
+            try:
+                packet = self._framer.next_packet()
+            except Oversized as packet_error:
+                request = Request(packet_error.request_id, packet_error.size)
+                request.reply = codec.status(request.request_id, c.FX_BAD_MESSAGE, "the packet is too large")
+                self._queue.append(request)
+                continue
+            except Unframeable:
+                self._abort("packet too short")
+                return
+            if packet is None:
+                return
+            if not self._greeted:
+                self._greet(packet)
+            else:
+                self._queue.append(self._parsed(packet))
+
+    def _greet(self, packet: bytes) -> None:
+        """INIT and VERSION, section 4."""
+        version = int.from_bytes(packet[1:5], "big")
+        if packet[0] != c.FXP_INIT or version < c.VERSION:
+            self._abort("no INIT of version 3 or later")
+            return
+        self._greeted = True
+        pairs = b"".join(
+            codec.string(name) + codec.string(row.version) for name, row in self._extensions.items() if row.version
+        )
+        self._stream.consumed(len(packet) + 4)
+        self._stream.write(codec.packet(c.FXP_VERSION, c.VERSION, pairs))
+
+    def _parsed(self, packet: bytes) -> Request:
+        """A packet as a request; one that can't be served has its reply already."""
+        reader = Reader(packet, 1)
+        request = Request(reader.uint32(), len(packet) + 4)
+        try:
+            row = requests.REQUESTS.get(packet[0])
+            if packet[0] == c.FXP_EXTENDED:
+                row = self._extensions.get(reader.string())
+            if row is None:
+                raise Unsupported
+            request.args = row.parse(reader)
+            request.row = row
+        except Malformed as error:
+            request.reply = codec.status(request.request_id, c.FX_BAD_MESSAGE, f"bad message: {error}")
+        except Unsupported as error:
+            request.reply = codec.status(request.request_id, c.FX_OP_UNSUPPORTED, error.text)
+        return request
+
+    # From requests to replies.
+
+    def _pump(self) -> None:
+        """Start what may be started. Work that is done at once comes back here: the loop that runs goes on."""
+        if self._pumping or self._ended:
+            return
+        self._pumping = True
+        burst = 0
+        try:
+            self._fill_queue()
+            while self._queue and self._may_start(self._queue[0]):
+                if burst == MAX_BURST:
+                    self._reactor.callLater(0, self._pump)
+                    break
+                burst += 1
+                self._start(self._queue.popleft())
+                self._flush()
+                self._fill_queue()
+        finally:
+            self._pumping = False
+        if self._input_ended and not self._ended and not (self._queue or self._outstanding):
+            self._end()
+
+    def _may_start(self, request: Request) -> bool:
+        if self._stream.congested or len(self._outstanding) >= MAX_OUTSTANDING:
+            return False
+        row = request.row
+        if row is None:
+            return True
+        if row is requests.READ and self._promised and self._promised + request.args[2] > MAX_PROMISED:
+            return False
+        try:
+            # Looked up only now: the requests before this one may have made or closed the handle.
+            handles = self._handles_of(row, request.args)
+        except ConchgoError:
+            return True
+        span = _span(row, request.args)
+        return (span is not None or not self._lane_busy) and all(handle.admits(span) for handle in handles)
+
+    def _handles_of(self, row: Row, args: tuple[Any, ...]) -> tuple[OpenHandle, ...]:
+        """Raises BadHandle."""
+        if row.handles is Handles.NONE:
+            return ()
+        if row.handles is Handles.TWO_FILES:
+            return self._handles.find(args[0], Handles.FILE), self._handles.find(args[1], Handles.FILE)
+        return (self._handles.find(args[0], row.handles),)
+
+    def _start(self, request: Request) -> None:
+        self._outstanding.append(request)
+        row = request.row
+        if row is not requests.WRITE:
+            self._stream.consumed(request.size)
+        if row is None:
+            return
+        try:
+            if self._draining and row.handles is Handles.NONE:
+                raise ShuttingDown
+            if row is requests.OPEN or row is requests.OPENDIR:
+                self._handles.require_room()
+            handles = self._handles_of(row, request.args)
+        except ConchgoError as error:
+            self._answer(request, codec.status(request.request_id, *status_of(error)))
+            return
+        self._begin(request, row, handles)
+        try:
+            opened = tuple(handle.opened for handle in handles)
+            result = row.serve(self._server, *opened, *request.args[len(opened) :])
+        except Exception as error:
+            self._failed(Failure(error), request, row)
+            return
+        if isinstance(result, Deferred):
+            result.addCallbacks(
+                self._finished, self._failed, callbackArgs=(request, row), errbackArgs=(request, row)
+            ).addErrback(self._bug)
+        else:
+            self._finished(result, request, row)
+
+    def _begin(self, request: Request, row: Row, handles: tuple[OpenHandle, ...]) -> None:
+        request.handles = handles
+        request.span = _span(row, request.args)
+        if row is requests.READ:
+            request.promised = request.args[2]
+            self._promised += request.promised
+        if request.span is None:
+            self._lane_busy = True
+        for handle in dict.fromkeys(handles):
+            handle.begin(request.span)
+        if row is requests.CLOSE:
+            self._handles.remove(handles[0])
+
+    def _finished(self, result: Any, request: Request, row: Row) -> None:
+        if row is requests.OPEN or row is requests.OPENDIR:
+            result = self._opened(OpenHandle(result, is_file=row is requests.OPEN))
+        self._complete(request, row, row.reply(request.request_id, result))
+
+    def _failed(self, failure: Failure, request: Request, row: Row) -> None:
+        error = failure.value or RuntimeError("a failure without an error")
+        self._complete(request, row, codec.status(request.request_id, *status_of(error)))
+
+    def _complete(self, request: Request, row: Row, reply: bytes) -> None:
+        if request.span is None:
+            self._lane_busy = False
+        for handle in dict.fromkeys(request.handles):
+            handle.end(request.span)
+            if self._ended and handle.idle and row is not requests.CLOSE:
+                self._discard(handle)
+        self._answer(request, reply)
+
+    def _opened(self, handle: OpenHandle) -> bytes:
+        if self._ended:
+            self._discard(handle)
+            return b""
+        return self._handles.add(handle)
+
+    def _answer(self, request: Request, reply: bytes) -> None:
+        if self._ended:
+            return
+        if request.row is requests.WRITE:
+            self._stream.consumed(request.size)
+        request.args = ()
+        request.reply = reply
+        if not self._pumping:
+            self._flush()
+            self._pump()
+
+    def _flush(self) -> None:
+        """Send the replies whose turn it is."""
+        while self._outstanding and not self._ended:
+            reply = self._outstanding[0].reply
+            if reply is None:
+                return
+            self._promised -= self._outstanding.popleft().promised
+            self._stream.write(reply)
+
+    # The end.
+
+    def _end(self) -> None:
+        """The client sent all it had to say: close what it left open, then the channel."""
+        self._ended = True
+        status = 1 if self._framer.has_partial or not self._greeted else 0
+        open_handles = self._handles.pop_all()
+        for handle in open_handles:
+            self._discard(handle)
+        self._stream.exit(status)
+
+    def _abort(self, reason: str) -> None:
+        _log.info("SFTP channel ended: {reason}", reason=reason)
+        self.connection_lost()
+        self._stream.exit(1)
+
+    def _discard(self, handle: OpenHandle) -> None:
+        try:
+            result = handle.opened.close()
+        except ConchgoError as error:
+            _log.info("closing an abandoned handle failed: {reason}", reason=error.text)
+            return
+        if isinstance(result, Deferred):
+            result.addErrback(lambda failure: _log.failure("closing an abandoned handle failed", failure))
+
+    def _bug(self, failure: Failure) -> None:
+        _log.failure("a reply could not be made", failure)
+        self._abort("internal error")
+
+
+def _span(row: Row, args: tuple[Any, ...]) -> Span | None:
+    """The bytes that a READ or WRITE works on; None for all other requests."""
+    if row is requests.READ:
+        return args[1], args[1] + args[2], False
+    if row is requests.WRITE:
+        return args[1], args[1] + len(args[2]), True
+    return None

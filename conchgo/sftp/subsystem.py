@@ -1,0 +1,21 @@
+"""The `sftp` subsystem: an engine over the best that the avatar offers."""
+
+from __future__ import annotations
+
+from twisted.conch.interfaces import ISFTPServer
+from twisted.internet.interfaces import IReactorTime
+
+from conchgo.edge.pools import Runner
+from conchgo.sftp import extensions
+from conchgo.sftp.adapter import FilesystemAdapter
+from conchgo.sftp.conch_server import ConchServer
+from conchgo.sftp.engine import Engine
+from conchgo.sftp.filesystem_server import FilesystemServer
+
+
+def sftp_engine(server: ISFTPServer, runner: Runner, owner: str, reactor: IReactorTime) -> Engine:
+    """The fast path where `server` is a Filesystem's adapter, the generic path for every other ISFTPServer."""
+    if isinstance(server, FilesystemAdapter):
+        rows = extensions.by_name(extensions.FILESYSTEM)
+        return Engine(FilesystemServer(server.filesystem, runner, owner, rows), reactor)
+    return Engine(ConchServer(server), reactor)
