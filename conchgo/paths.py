@@ -11,6 +11,14 @@ from conchgo.errors import InvalidPath
 MAX_PATH: Final = 4095
 
 
+_not_names: Final = frozenset((b"", b".", b".."))
+
+
+def is_plain_name(name: bytes) -> bool:
+    """Whether this can be the name of something in a directory: no slash, no NUL, and neither `.` nor `..`."""
+    return name not in _not_names and b"/" not in name and b"\0" not in name
+
+
 def escaped(raw: bytes) -> str:
     """Bytes of a name as text for logs and JSON: printable UTF-8 as it is, anything else as a backslash escape."""
     text = raw.decode("utf-8", "surrogateescape")
@@ -24,7 +32,10 @@ def _escape(char: str) -> str:
         return f"\\x{ord(char) - 0xDC00:02x}"
     if char.isprintable():
         return char
-    return char.encode("unicode_escape").decode("ascii")
+    if char < "\x80":
+        return char.encode("unicode_escape").decode("ascii")
+    # Never \x: that stands for a byte which is not UTF-8.
+    return f"\\u{ord(char):04x}" if char <= "\uffff" else f"\\U{ord(char):08x}"
 
 
 class VirtualPath:
@@ -66,6 +77,9 @@ class VirtualPath:
         return cls(tuple(parts))
 
     def __truediv__(self, name: bytes) -> VirtualPath:
+        """The path of `name` in this directory. Raises InvalidPath where that is no plain name (`..`, `a/b`)."""
+        if not is_plain_name(name):
+            raise InvalidPath(f"invalid path: '{escaped(name)}' is not a plain name")
         return VirtualPath((*self.parts, name))
 
     @property
@@ -106,6 +120,10 @@ class VirtualPath:
 
     def __str__(self) -> str:
         return escaped(bytes(self))
+
+    def __reduce__(self) -> tuple[type[VirtualPath], tuple[tuple[bytes, ...]]]:
+        # copy, pickle and dataclasses.asdict would set the attribute otherwise.
+        return (VirtualPath, (self.parts,))
 
     def __repr__(self) -> str:
         return f"VirtualPath({bytes(self)!r})"
