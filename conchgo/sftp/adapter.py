@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from twisted.conch.interfaces import ISFTPFile, ISFTPServer
 from twisted.conch.ssh.filetransfer import SFTPError
@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _as_sftp_error(failure: Failure) -> None:
+def _as_sftp_error(failure: Failure) -> NoReturn:
     """What Conch's server turns into a status: its own error, with our table's code and text."""
     code, text = status_of(failure.value or RuntimeError("a failure without an error"))
     if failure.check(EOFError):

@@ -86,14 +86,10 @@ class Engine:
         """Requests read and not begun."""
         return len(self._queue)
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is open and nothing is in work."""
-        return not (self._handles or self._outstanding or self._queue)
-
     def drain(self) -> None:
-        """Take no new work: open files may be finished, every other request fails."""
+        """Take no new work: open files may be finished, every other request fails, then the channel ends."""
         self._draining = True
+        self._pump()
 
     # What the channel calls.
 
@@ -195,7 +191,9 @@ class Engine:
                 self._fill_queue()
         finally:
             self._pumping = False
-        if self._input_ended and not self._ended and not (self._queue or self._outstanding):
+        if not (self._ended or self._queue or self._outstanding) and (
+            self._input_ended or (self._draining and not self._handles)
+        ):
             self._end()
 
     def _may_start(self, request: Request) -> bool:
@@ -312,9 +310,10 @@ class Engine:
     # The end.
 
     def _end(self) -> None:
-        """The client sent all it had to say: close what it left open, then the channel."""
+        """The client sent all it had to say, or the service ends: close what is open, then the channel."""
         self._ended = True
-        status = 1 if self._framer.has_partial or not self._greeted else 0
+        cut_off = self._framer.has_partial or not self._greeted
+        status = 1 if cut_off and not self._draining else 0
         open_handles = self._handles.pop_all()
         for handle in open_handles:
             self._discard(handle)

@@ -1,0 +1,113 @@
+"""From a login to an avatar: the user's storage is opened and his filesystem composed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from twisted.conch.interfaces import IConchUser
+from twisted.cred.portal import IRealm
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import Interface, implementer
+
+from conchgo.accounts.model import User
+from conchgo.accounts.permissions import Permissions
+from conchgo.auth.credentials import Login
+from conchgo.edge.pools import Runner
+from conchgo.errors import LoginRefused
+from conchgo.events.bus import Bus
+from conchgo.events.records import Event, Origin
+from conchgo.paths import VirtualPath
+from conchgo.sessions.avatar import Avatar
+from conchgo.sessions.registry import Registry
+from conchgo.sessions.runner import SessionRunner
+from conchgo.sessions.storages import identity_of, open_start_directory
+from conchgo.sftp.adapter import FilesystemAdapter
+from conchgo.storage.interface import Storage
+from conchgo.vfs.compose import compose
+
+#: As IRealm wants it: interface, avatar, logout.
+_Avatar = tuple[type[Interface], object, Callable[[], None]]
+
+
+class Connected(Protocol):
+    """What the realm wants to know of a connection: the mind of the login."""
+
+    connection_id: str
+
+
+@implementer(IRealm)
+class Realm:
+    """Gives avatars. `open_storage` opens a user's storage; it may block."""
+
+    def __init__(
+        self,
+        *,
+        open_storage: Callable[[User], Storage],
+        disk: Runner,
+        bus: Bus,
+        registry: Registry,
+        reactor: IReactorTime,
+    ) -> None:
+        self._open_storage = open_storage
+        self._disk = disk
+        self._bus = bus
+        self._registry = registry
+        self._reactor = reactor
+
+    def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
+        """The avatar of a `Login`.
+
+        Raises (in the Deferred):
+            LoginRefused: the user has all the sessions that he may have.
+            ConchgoError: his storage can't be opened.
+        """
+        if IConchUser not in interfaces:
+            raise NotImplementedError("conchgo has avatars for IConchUser only")
+        login, connected = cast(Login, avatarId), cast(Connected, mind)
+        user = login.user
+        if not self._registry.has_room(user.username, user.max_sessions):
+            raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
+        opened: Deferred[Storage] = self._disk.run(user.username, self._prepared, user)
+        return opened.addCallback(self._logged_in, login, connected.connection_id)
+
+    def _prepared(self, user: User) -> Storage:
+        storage = self._open_storage(user)
+        try:
+            open_start_directory(storage, _start(user))
+        except BaseException:
+            storage.close()
+            raise
+        return storage
+
+    def _logged_in(self, storage: Storage, login: Login, connection_id: str) -> _Avatar:
+        user = login.user
+        origin = Origin(user.username, connection_id, login.ip)
+        began = time.monotonic()
+        runner = SessionRunner(self._disk)
+
+        def refuse(action: str, reason: str) -> None:
+            self._bus.publish(Event(action, origin, status="refused", reason=reason))
+
+        def logout() -> None:
+            self._bus.publish(Event("logout", origin, elapsed=time.monotonic() - began))
+            runner.when_idle(storage.close)
+
+        avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=refuse)
+        filesystem = compose(
+            storage,
+            Permissions.parse(user.permissions),
+            identity_of(user),
+            _start(user),
+            origin=origin,
+            bus=self._bus,
+        )
+        avatar.files = FilesystemAdapter(avatar, filesystem, runner, user.username)
+        self._bus.publish(Event("login", origin, method=login.method))
+        return IConchUser, avatar, logout
+
+
+def _start(user: User) -> VirtualPath:
+    return VirtualPath.parse(user.filters.start_directory.encode("utf-8", "surrogateescape"))

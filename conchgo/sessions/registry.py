@@ -1,0 +1,75 @@
+"""Which programs run for whom, right now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+from conchgo.edge.stream import Program, Stream
+
+
+class Drainable(Protocol):
+    """A program that can be told to take no new work and to end when it has finished."""
+
+    def drain(self) -> None: ...
+
+
+class Registry:
+    """Counts the running programs of each user. Used from the reactor thread only."""
+
+    def __init__(self) -> None:
+        self._running: dict[RegisteredProgram, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._draining = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def has_room(self, username: str, limit: int) -> bool:
+        """Whether the user may have one more session; a limit of 0 is none."""
+        return not limit or self._counts[username] < limit
+
+    def register(self, program: Program, username: str) -> Program:
+        """The same program, counted until its channel is gone."""
+        registered = RegisteredProgram(program, self)
+        self._running[registered] = username
+        self._counts[username] += 1
+        if self._draining:
+            registered.drain()
+        return registered
+
+    def ended(self, program: RegisteredProgram) -> None:
+        username = self._running.pop(program)
+        self._counts[username] -= 1
+        if not self._counts[username]:
+            del self._counts[username]
+
+    def drain(self) -> None:
+        """Tell every program to take no new work."""
+        self._draining = True
+        for program in list(self._running):
+            program.drain()
+
+
+class RegisteredProgram:
+    """A program that is counted until its channel is gone."""
+
+    def __init__(self, program: Program, registry: Registry) -> None:
+        self._program = program
+        self._registry = registry
+        self._started = False
+        self.data_received = program.data_received
+        self.input_ended = program.input_ended
+        self.drained = program.drained
+
+    def started(self, stream: Stream) -> None:
+        self._program.started(stream)
+
+    def connection_lost(self) -> None:
+        self._registry.ended(self)
+        self._program.connection_lost()
+
+    def drain(self) -> None:
+        drain = getattr(self._program, "drain", None)
+        if drain is not None:
+            drain()

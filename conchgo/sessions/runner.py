@@ -1,0 +1,42 @@
+"""The work of one session in a shared thread pool, counted, so that nothing is closed under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from conchgo.edge.pools import Runner
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SessionRunner:
+    """A `Runner` that knows when none of its session's work is left."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._pending = 0
+        self._at_end: Callable[[], None] | None = None
+
+    def run(self, owner: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        self._pending += 1
+        done: Deferred[T] = self._runner.run(owner, work, *args, **kwargs)
+        return done.addBoth(self._ended)
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call once, as soon as no work is left: now, perhaps."""
+        self._at_end = call
+        self._check()
+
+    def _ended(self, result: T) -> T:
+        self._pending -= 1
+        self._check()
+        return result
+
+    def _check(self) -> None:
+        if not self._pending and self._at_end is not None:
+            call, self._at_end = self._at_end, None
+            call()
