@@ -6,8 +6,9 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from conchgo.accounts.naming import shown
 from conchgo.errors import InvalidArgument, InvalidPath
-from conchgo.paths import ROOT, VirtualPath, escaped
+from conchgo.paths import ROOT, VirtualPath
 
 ANY: Final = "*"
 
@@ -72,8 +73,8 @@ class Permissions:
 
     def verbs(self, path: VirtualPath) -> frozenset[str]:
         """Everything granted at `path`."""
-        if len(self.rules) == 1:
-            return self.rules.get(ROOT, frozenset())
+        if len(self.rules) == 1 and ROOT in self.rules:
+            return self.rules[ROOT]
         found = self._cache.get(path)
         if found is None:
             if len(self._cache) >= _CACHE_LIMIT:
@@ -113,13 +114,13 @@ def _expanded(verbs: Iterable[str]) -> frozenset[str]:
 
 
 def _parsed_key(key: str) -> VirtualPath:
-    raw = key.encode("utf-8", "surrogateescape")
     try:
+        raw = key.encode("utf-8", "surrogateescape")
         path = VirtualPath.parse(raw)
-    except InvalidPath as error:
-        raise InvalidArgument(f"permissions: {escaped(raw)}: {error.text}") from error
+    except (InvalidPath, UnicodeEncodeError) as error:
+        raise InvalidArgument(f'permissions: "{shown(key)}" is no path: {error}') from error
     if bytes(path) != raw:
-        raise InvalidArgument(f"permissions: {escaped(raw)}: write it absolute and clean, as {path}")
+        raise InvalidArgument(f'permissions: "{shown(key)}": write it absolute and clean, as {path}')
     return path
 
 
@@ -128,6 +129,6 @@ def _parsed_verbs(key: str, verbs: Iterable[str]) -> list[str]:
     unknown = sorted(set(given) - VERBS - {ANY})
     if unknown:
         raise InvalidArgument(
-            f"permissions: {key}: unknown verb {unknown[0]!r}; known are *, {', '.join(sorted(VERBS))}"
+            f'permissions: {shown(key)}: unknown verb "{shown(unknown[0])}"; known are *, {", ".join(sorted(VERBS))}'
         )
     return given

@@ -44,17 +44,17 @@ def test_a_second_upgrade_changes_nothing(engine: Engine) -> None:
 def test_processes_that_start_at_once_do_not_collide(url: str) -> None:
     program = (
         "import sys; from conchgo.database.engine import connect; from conchgo.database.migrate import upgrade;"
-        "sys.stdin.read(); upgrade(connect(sys.argv[1]))"
+        "print(flush=True); sys.stdin.read(); upgrade(connect(sys.argv[1]))"
     )
-    started = [
-        subprocess.Popen([sys.executable, "-c", program, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(4)
-    ]
+    command = [sys.executable, "-c", program, url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    started = [subprocess.Popen(command, **pipes) for _ in range(6)]
     for process in started:
-        assert process.stdin
+        process.stdout.readline()
+    for process in started:
         process.stdin.close()
-    for process in started:
         process.stdin = None
+    for process in started:
         errors = process.communicate()[1]
         assert process.returncode == 0, errors.decode()
     assert inspect(connect(url)).has_table("users")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from conchgo.accounts.model import Filters, User
+from conchgo.accounts.validation import validate
+from conchgo.errors import InvalidArgument
+from tests import keys
+
+ALICE = User("alice", "/srv/alice")
+
+
+def alice(**changes: Any) -> User:
+    filters = {name: changes.pop(name) for name in list(changes) if name in Filters.__slots__ and name != "extra"}
+    return dataclasses.replace(ALICE, filters=Filters(**filters), **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"status": 0, "expiration_date": 1, "uid": 2**31 - 1, "gid": 1, "max_sessions": 1},
+        {"quota_size": 2**63 - 1, "quota_files": 0},
+        {"home_dir": "/srv/Älice/with space"},
+        {"public_keys": (keys.ed25519_line(), keys.rsa_line(2048) + " me")},
+        {"start_directory": "/a/b"},
+        {"start_directory": "/"},
+        {"allowed_ip": ("192.0.2.0/24", "192.0.2.7/24", "2001:db8::/32", "::1", "10.0.0.1")},
+        {"denied_login_methods": ("password", "keyboard-interactive", "TLSCertificate")},
+        {"denied_login_methods": ("publickey", "password-over-SSH", "keyboard-interactive", "publickey+password")},
+        {"denied_protocols": ("FTP", "DAV", "HTTP")},
+    ],
+)
+def test_what_makes_sense_passes(changes: dict[str, Any]) -> None:
+    validate(alice(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"username": ""}, "username"),
+        ({"username": ".."}, "username"),
+        ({"username": "a/b"}, "username"),
+        ({"username": "a\n"}, "username"),
+        ({"home_dir": ""}, "home_dir"),
+        ({"home_dir": "srv/alice"}, "home_dir"),
+        ({"home_dir": "/srv/../etc"}, "home_dir"),
+        ({"home_dir": "/srv/\0"}, "home_dir"),
+        ({"home_dir": "/srv/\udc80"}, "home_dir"),
+        ({"email": "a\0"}, "email"),
+        ({"description": "\ud800"}, "description"),
+        ({"additional_info": "\ud800"}, "additional_info"),
+        ({"password": "\ud800"}, "password"),
+        ({"status": 2}, "status"),
+        ({"status": -1}, "status"),
+        ({"expiration_date": -1}, "expiration_date"),
+        ({"expiration_date": 2**63}, "expiration_date"),
+        ({"uid": -1}, "uid"),
+        ({"uid": 2**31}, "uid"),
+        ({"gid": 2**31}, "gid"),
+        ({"max_sessions": -1}, "max_sessions"),
+        ({"quota_size": -1}, "quota_size"),
+        ({"quota_files": 2**63}, "quota_files"),
+        ({"permissions": {}}, "permissions"),
+        ({"permissions": {"/": ("fly",)}}, "permissions"),
+        ({"permissions": {"/": ("*",), "/\ud800": ()}}, "permissions"),
+        ({"public_keys": (keys.ed25519_line(), "nonsense")}, "public_keys: number 2"),
+        ({"public_keys": ("no-pty " + keys.ed25519_line(),)}, "public_keys: number 1: options"),
+        ({"public_keys": (keys.rsa_line(1024),)}, "public_keys: number 1"),
+        ({"start_directory": "a"}, "filters.start_directory"),
+        ({"start_directory": "/a/"}, "filters.start_directory"),
+        ({"start_directory": "/a/../b"}, "filters.start_directory"),
+        ({"start_directory": "/\0"}, "filters.start_directory"),
+        ({"start_directory": "/\ud800"}, "filters.start_directory"),
+        ({"allowed_ip": ("nonsense",)}, "filters.allowed_ip"),
+        ({"allowed_ip": ("10.0.0.0/33",)}, "filters.allowed_ip"),
+        ({"denied_ip": ("10.0.0.0/8", "\ud800")}, "filters.denied_ip"),
+        ({"denied_login_methods": ("telepathy",)}, "filters.denied_login_methods"),
+        ({"denied_protocols": ("SFTP",)}, "filters.denied_protocols"),
+        ({"denied_protocols": ("SSH", "FTP", "DAV", "HTTP")}, "filters.denied_protocols"),
+        (
+            {
+                "denied_login_methods": (
+                    "publickey",
+                    "password-over-SSH",
+                    "keyboard-interactive",
+                    "publickey+password",
+                    "publickey+keyboard-interactive",
+                )
+            },
+            "filters.denied_login_methods",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        validate(alice(**changes))
+    assert caught.value.text.startswith(field)
+    assert caught.value.text.isprintable()
