@@ -20,6 +20,9 @@ from sqlalchemy.exc import ArgumentError
 #: Where `conchgo` and `twistd conchgo` look when nobody names a file.
 DEFAULT_PATH: Final = "/etc/conchgo/conchgo.toml"
 
+#: Names another file.
+PATH_VARIABLE: Final = "CONCHGO_CONFIG"
+
 PREFIX: Final = "CONCHGO_"
 _DELIMITER: Final = "__"
 
@@ -178,6 +181,11 @@ class Settings(BaseSettings):
             ),
             threads=self.threads,
         )
+
+
+def path_or_default(path: str | None) -> str:
+    """The configuration file that is meant when the command line says `path`."""
+    return path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH
 
 
 def load(path: str) -> Settings:

@@ -1,0 +1,143 @@
+"""The composition root: the one place that knows every room, and puts a server together from the configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from twisted.conch.ssh.keys import Key
+from twisted.cred.portal import Portal
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from conchgo.accounts.sql import SQLAccountStore
+from conchgo.accounts.store import AccountStore
+from conchgo.auth.checker import Checker
+from conchgo.database.engine import connect
+from conchgo.database.migrate import upgrade
+from conchgo.edge.pools import Pool
+from conchgo.errors import Failure
+from conchgo.events.audit import AuditLog
+from conchgo.events.bus import Bus
+from conchgo.events.records import utc_now
+from conchgo.service.listeners import endpoint
+from conchgo.service.server import Parts, Server, StartError
+from conchgo.service.settings import Settings, SSHSection, ThreadsSection
+from conchgo.sessions.realm import Realm
+from conchgo.sessions.registry import Registry
+from conchgo.sessions.storages import open_local
+from conchgo.ssh.algorithms import ALGORITHM_SETS
+from conchgo.ssh.factory import ServerFactory
+from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
+from conchgo.ssh.settings import SSHSettings
+
+#: A banner is for reading.
+_MAX_BANNER: Final = 64 * 1024
+
+
+def compose(reactor: Any, settings: Settings) -> Server:
+    """The server that `settings` describe. Blocks: it reads keys, and brings the database up to date.
+
+    Raises:
+        StartError: something that it needs is not there.
+    """
+    os.umask(int(settings.users.umask, 8))
+    listen = {text: endpoint(reactor, text) for text in settings.ssh.listen}
+    _make_directory("service.state_directory", settings.service.state_directory)
+    _make_directory("users.base_directory", settings.users.base_directory)
+    host_keys = _host_keys(settings.ssh.host_key_directory)
+    audit = _audit_log(settings.log.audit_file)
+    try:
+        engine = connect(settings.database.url)
+        upgrade(engine)
+    except Failure as error:
+        raise StartError(error.text) from None
+    return assemble(
+        reactor,
+        store=SQLAccountStore(engine),
+        host_keys=host_keys,
+        listen=listen,
+        ssh=settings.ssh,
+        banner=_banner(settings.ssh.banner_file),
+        threads=settings.threads,
+        umask=int(settings.users.umask, 8),
+        audit=audit,
+        grace_time=settings.service.grace_time,
+        close=engine.dispose,
+    )
+
+
+def assemble(
+    reactor: Any,
+    *,
+    store: AccountStore,
+    host_keys: Sequence[Key],
+    listen: Mapping[str, IStreamServerEndpoint],
+    ssh: SSHSection,
+    threads: ThreadsSection,
+    umask: int,
+    grace_time: float,
+    banner: bytes = b"",
+    audit: AuditLog | None = None,
+    close: Callable[[], None] = lambda: None,
+) -> Server:
+    """A server from its parts, wherever they come from."""
+    disk = Pool(reactor, "disk", threads.disk)
+    database = Pool(reactor, "database", threads.database)
+    passwords = Pool(reactor, "passwords", threads.passwords)
+    bus = Bus(*([] if audit is None else [audit]))
+    registry = Registry()
+    open_storage = partial(open_local, umask=umask)
+    realm = Realm(open_storage=open_storage, disk=disk, bus=bus, registry=registry, reactor=reactor)
+    checker = Checker(store, database, passwords, utc_now)
+    factory = ServerFactory(
+        Portal(realm, [checker]),
+        host_keys,
+        bus=bus,
+        algorithms=ALGORITHM_SETS[ssh.algorithms],
+        settings=SSHSettings(
+            login_grace_time=ssh.login_grace_time,
+            max_auth_tries=ssh.max_auth_tries,
+            failure_delay=ssh.failure_delay,
+            max_channels=ssh.max_channels,
+            max_startups=ssh.max_startups,
+            max_startups_per_host=ssh.max_startups_per_host,
+            banner=banner,
+        ),
+        clock=reactor,
+    )
+    return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
+
+
+def _make_directory(key: str, path: str) -> None:
+    try:
+        os.makedirs(path, mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{key}: {path} cannot be made: {error.strerror}") from None
+
+
+def _host_keys(directory: str) -> list[Key]:
+    try:
+        return load_host_keys(directory)
+    except HostKeyError as error:
+        raise StartError(f"ssh.host_key_directory: {error}") from None
+    except OSError as error:
+        raise StartError(f"ssh.host_key_directory: {error.filename or directory}: {error.strerror}") from None
+
+
+def _banner(path: str) -> bytes:
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MAX_BANNER)
+    except OSError as error:
+        raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
+
+
+def _audit_log(path: str) -> AuditLog | None:
+    try:
+        return AuditLog(path) if path else None
+    except OSError as error:
+        raise StartError(f"log.audit_file: {path}: {error.strerror}") from None

@@ -1,0 +1,133 @@
+"""The running server: starts its parts in order, and ends them in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from conchgo.edge.pools import Pool
+from conchgo.events.audit import AuditLog
+from conchgo.service.notify import notify
+from conchgo.sessions.registry import Registry
+from conchgo.ssh.factory import ServerFactory
+
+#: After the last connection: seconds for its files to be closed, and how often to look.
+_CLOSING_TIME: Final = 5.0
+_CLOSING_STEP: Final = 0.05
+
+#: Seconds that the audit log has when everything must end at once.
+_HASTY: Final = 1.0
+
+
+class StartError(Exception):
+    """The service cannot start; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a server is made of. `close` is called last; `grace_time` is seconds."""
+
+    factory: ServerFactory
+    registry: Registry
+    listen: Mapping[str, IStreamServerEndpoint]
+    pools: Sequence[Pool]
+    audit: AuditLog | None
+    grace_time: float
+    close: Callable[[], None]
+
+
+class Server(Service):
+    """Listens, and at the end stops listening, lets transfers finish for the grace time, and closes everything."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, parts: Parts) -> None:
+        self._reactor = reactor
+        self._parts = parts
+        self.ports: list[IListeningPort] = []
+
+    def privilegedStartService(self) -> None:
+        """Raises StartError: an address cannot be listened on."""
+        for name, endpoint in self._parts.listen.items():
+            self.ports.append(_listening(name, endpoint.listen(self._parts.factory)))
+        for pool in self._parts.pools:
+            pool.start()
+        if self._parts.audit is not None:
+            self._parts.audit.start()
+        self._log.info("listening on {addresses}", addresses=", ".join(_shown(port) for port in self.ports))
+        self._reactor.callWhenRunning(notify, "READY=1")
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        parts = self._parts
+        notify("STOPPING=1")
+        self._log.info("ending: transfers have {seconds} s to finish", seconds=parts.grace_time)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end_at_once)
+        for port in self.ports:
+            await maybeDeferred(port.stopListening)
+        patience = self._reactor.callLater(parts.grace_time, parts.factory.disconnect_all)
+        parts.registry.drain()
+        await parts.factory.drain()
+        if patience.active():
+            patience.cancel()
+        await self._files_closed()
+        for pool in parts.pools:
+            pool.stop()
+        self._log.info("ended")
+        if parts.audit is not None:
+            parts.audit.stop()
+        parts.close()
+
+    async def _files_closed(self) -> None:
+        """What the last connections left open is closed in the pools."""
+        left = _CLOSING_TIME
+        while left > 0 and any(pool.running or pool.waiting for pool in self._parts.pools):
+            await deferLater(self._reactor, _CLOSING_STEP)
+            left -= _CLOSING_STEP
+
+    def _end_at_once(self, number: int, frame: FrameType | None) -> None:
+        """The second signal."""
+        if self._parts.audit is not None:
+            self._parts.audit.stop(_HASTY)
+        os._exit(128 + number)
+
+
+def _listening(name: str, started: Deferred[IListeningPort]) -> IListeningPort:
+    """The port, which every endpoint of a server has at once."""
+    ports: list[IListeningPort] = []
+    failures: list[Failure] = []
+    started.addCallbacks(ports.append, failures.append)
+    if ports:
+        return ports[0]
+    reason = _reason(failures[0].value) if failures else "it takes too long"
+    raise StartError(f"ssh.listen: {name}: {reason}")
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _shown(port: IListeningPort) -> str:
+    address = port.getHost()
+    if isinstance(address, IPv4Address | IPv6Address):
+        return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+    return str(address)
