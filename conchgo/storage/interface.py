@@ -98,14 +98,21 @@ class Create(enum.Enum):
 
 
 class Listing(Protocol):
-    """An open directory: entries in the storage's order, without `.` and `..`."""
+    """An open directory: entries in the storage's order, without `.` and `..`, to go through once, by one thread.
+
+    What vanishes meanwhile is left out. `close` is idempotent, and also ends a listing halfway.
+    """
 
     def __iter__(self) -> Iterator[Entry]: ...
     def close(self) -> None: ...
 
 
 class StorageFile(Protocol):
-    """An open regular file. All calls may come from several threads at once; `close` comes last, and once."""
+    """An open regular file. All calls may come from several threads at once; `close` comes last.
+
+    Every call raises BadHandle where the file is closed or was not opened for that (a size needs write), and
+    InvalidArgument for a negative offset or length. Views may be of any format, their bytes count.
+    """
 
     def pread(self, length: int, offset: int) -> bytes:
         """`length` bytes from `offset`; fewer only where the file ends, none at or behind its end."""
@@ -116,17 +123,34 @@ class StorageFile(Protocol):
         ...
 
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
-        """Write all of the views in turn, or raise; what was written before a failure stays."""
+        """Write all of the views in turn, or raise; what was written before a failure stays. A gap reads as zeros.
+
+        Raises:
+            InvalidArgument: the end would lie behind 2**63 - 1.
+            NoSpace: also where the storage takes no more without saying why.
+        """
         ...
 
     def append(self, data: memoryview) -> None:
-        """Write all at the end of the file as it is then."""
+        """Write all at the end of the file as it is then, whoever else appends.
+
+        Should the storage take it in parts (a full disk, a signal), others may come in between.
+        """
         ...
 
     def stat(self) -> FileStat: ...
-    def set_attributes(self, changes: Attributes) -> None: ...
-    def sync(self) -> None: ...
-    def close(self) -> None: ...
+
+    def set_attributes(self, changes: Attributes) -> None:
+        """As `Storage.set_attributes`, for the file that is open, whatever its name is by now."""
+        ...
+
+    def sync(self) -> None:
+        """Return once the data are on the disk: fsync(2)."""
+        ...
+
+    def close(self) -> None:
+        """Idempotent. A network file system may say only now that it lost data: then this raises."""
+        ...
 
 
 class Storage(Protocol):
@@ -134,6 +158,7 @@ class Storage(Protocol):
 
     Every call raises NotFound, NotADirectory, PermissionDenied, NoSpace, ReadOnlyStorage, InvalidPath (a component is
     too long) or Failure where these apply, and LinkEncountered where a directory on the way is a symbolic link.
+    The root is a directory that is always there: InvalidArgument where it shall be removed, renamed or replaced.
     """
 
     @property
@@ -152,6 +177,7 @@ class Storage(Protocol):
             LinkEncountered: also where `path` itself is a link (with Create.NEW: AlreadyExists).
             IsADirectory, NotARegularFile: by what is there; nothing was opened for data.
             AlreadyExists: with Create.NEW.
+            InvalidArgument: neither read nor write, or truncate without write.
         """
         ...
 
@@ -174,6 +200,8 @@ class Storage(Protocol):
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         """Move a name, atomically; links are moved, not followed.
 
+        `old` is gone afterwards, also where both were names of one file; but a path renamed to itself stays.
+
         Raises:
             AlreadyExists: `new` is there and `replace` is false.
             IsADirectory, NotADirectory, DirectoryNotEmpty: as rename(2) with `replace`.
@@ -185,7 +213,8 @@ class Storage(Protocol):
         """Change what is asked, in the order size, owner, mode, times.
 
         `link` changes a symbolic link itself; otherwise LinkEncountered is raised where `path` is one. Size raises
-        IsADirectory or NotARegularFile by what is there.
+        IsADirectory or NotARegularFile by what is there, mode Unsupported for a link, and InvalidArgument is raised for
+        a size, id or time out of range: all this before anything is changed.
         """
         ...
 
@@ -199,7 +228,7 @@ class SymbolicLinks(Protocol):
         ...
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
-        """Raises AlreadyExists."""
+        """Make a link; `target` is kept byte for byte. Raises AlreadyExists, InvalidPath (empty, too long, a NUL)."""
         ...
 
 

@@ -1,0 +1,72 @@
+"""What every backend refuses before it looks at its tree, so that all of them refuse the same."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conchgo.errors import InvalidArgument, InvalidPath
+from conchgo.paths import MAX_PATH, VirtualPath, is_plain_name
+from conchgo.storage.interface import Attributes
+
+#: Longest component in bytes, as NAME_MAX on Linux.
+MAX_NAME: Final = 255
+#: Largest size and offset in bytes, as off_t.
+MAX_SIZE: Final = 2**63 - 1
+#: The id that chown(2) takes for "leave it as it is" is no owner.
+MAX_ID: Final = 2**32 - 2
+
+
+def check_path(path: VirtualPath) -> None:
+    """Raise InvalidPath where `path` or one of its components is too long, or a component is no plain name.
+
+    `VirtualPath.parse` makes no such components; a path put together by hand must not leave the root either.
+    """
+    length = 0
+    for name in path.parts:
+        if len(name) > MAX_NAME:
+            raise InvalidPath(f"invalid path: a name in it is longer than {MAX_NAME} bytes")
+        if not is_plain_name(name):
+            raise InvalidPath("invalid path: a component is not a plain name")
+        length += len(name) + 1
+    if length > MAX_PATH:
+        raise InvalidPath(f"invalid path: longer than {MAX_PATH} bytes")
+
+
+def check_target(target: bytes) -> None:
+    """Raise InvalidPath where `target` cannot be written into a symbolic link."""
+    if not target or b"\0" in target or len(target) > MAX_PATH:
+        raise InvalidPath(f"invalid link target: it must have 1 to {MAX_PATH} bytes and no NUL")
+
+
+def check_open(*, read: bool, write: bool, truncate: bool) -> None:
+    """Raise InvalidArgument where an open asks for nothing, or would empty a file without the right to write."""
+    if not (read or write):
+        raise InvalidArgument("invalid open: neither read nor write is asked")
+    if truncate and not write:
+        raise InvalidArgument("invalid open: truncate needs write")
+
+
+def check_range(offset: int, length: int) -> None:
+    """Raise InvalidArgument where a write of `length` bytes at `offset` ends behind MAX_SIZE."""
+    if offset < 0 or length < 0 or offset + length > MAX_SIZE:
+        raise InvalidArgument("invalid offset or length")
+
+
+def is_within_reach(offset: int, length: int) -> bool:
+    """Whether a read of `length` bytes at `offset` can find any: not if it ends behind MAX_SIZE.
+
+    Raises InvalidArgument where one of them is negative.
+    """
+    if offset < 0 or length < 0:
+        raise InvalidArgument("invalid offset or length")
+    return offset + length <= MAX_SIZE
+
+
+def check_changes(changes: Attributes) -> None:
+    """Raise InvalidArgument where a size, an owner or a time is out of range."""
+    if changes.size is not None and not 0 <= changes.size <= MAX_SIZE:
+        raise InvalidArgument("invalid size")
+    if any(owner is not None and not 0 <= owner <= MAX_ID for owner in (changes.uid, changes.gid)):
+        raise InvalidArgument("invalid user or group id")
+    if any(time is not None and abs(time) > MAX_SIZE for time in (changes.atime, changes.mtime)):
+        raise InvalidArgument("invalid time")

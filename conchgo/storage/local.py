@@ -1,0 +1,235 @@
+"""A directory of the operating system as a storage.
+
+Every call gets to the parent directory by `beneath.py`, and then works with that descriptor and the last name alone: so
+no link is followed, and no change of the tree meanwhile leads out of the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from conchgo.errors import (
+    AlreadyExists,
+    Failure,
+    InvalidArgument,
+    IsADirectory,
+    LinkEncountered,
+    NotARegularFile,
+    Unsupported,
+)
+from conchgo.paths import VirtualPath
+from conchgo.storage import syscalls
+from conchgo.storage.arguments import check_changes, check_open, check_path, check_target
+from conchgo.storage.beneath import ParentOpener, Place, best_opener, closed_on_error, link_target, pinned
+from conchgo.storage.creating import Creator
+from conchgo.storage.interface import Attributes, Create, FileStat, Space
+from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
+from conchgo.storage.local_file import LocalFile
+from conchgo.storage.local_listing import LocalListing
+from conchgo.storage.oserrors import translated
+from conchgo.storage.renaming import rename_new, rename_replacing
+
+#: O_NONBLOCK: should a FIFO be swapped in after the look at the type, the open does not wait for its other end.
+_DATA: Final = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: How an open of a regular file fails where something else was swapped in after the look at the type.
+_SWAPPED: Final = frozenset((errno.ELOOP, errno.ENXIO, errno.EISDIR))
+_ATTEMPTS: Final = 8
+
+
+class LocalStorage:
+    """The tree below the directory `root`, which is opened once and may be renamed afterwards.
+
+    `umask` (in place of the process' one) is taken from the modes of what is made here; `owner` (uid, gid; -1 leaves
+    one as it is) is given to it, which only a root server can do. `open_parent` is for kernels and tests: the way to
+    a path's directory, by default the best that the kernel has.
+    """
+
+    def __init__(
+        self,
+        root: bytes,
+        *,
+        umask: int = 0o022,
+        owner: tuple[int, int] | None = None,
+        open_parent: ParentOpener | None = None,
+    ) -> None:
+        self._open_parent = open_parent or best_opener()
+        self._creator = Creator(umask, owner)
+        with translated():
+            self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    @property
+    def immediate(self) -> bool:
+        return False
+
+    def lstat(self, path: VirtualPath) -> FileStat:
+        with self._at(path) as place:
+            return file_stat(os.stat(place.name, dir_fd=place.directory, follow_symlinks=False))
+
+    def open(
+        self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
+    ) -> LocalFile:
+        check_open(read=read, write=write, truncate=truncate)
+        access = os.O_RDWR if read and write else os.O_WRONLY if write else os.O_RDONLY
+        with self._at(path) as place:
+            if create is Create.NEW:
+                if path.is_root:
+                    raise AlreadyExists
+                descriptor = self._creator.file(place, access, mode)
+            else:
+                descriptor = _open_regular(path, place, access)
+                with closed_on_error(descriptor):
+                    if truncate:
+                        os.ftruncate(descriptor, 0)
+        return LocalFile(descriptor, writable=write)
+
+    def scan(self, path: VirtualPath) -> LocalListing:
+        with self._at(path) as place:
+            try:
+                descriptor = os.open(place.name, _DIRECTORY, dir_fd=place.directory)
+            except NotADirectoryError:
+                with pinned(place) as pin:
+                    _refuse_link(path, pin)
+                raise
+            with closed_on_error(descriptor):
+                return LocalListing(descriptor)
+
+    def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
+        with self._at(path) as place:
+            self._creator.directory(place, mode)
+
+    def rmdir(self, path: VirtualPath) -> None:
+        with self._at(path) as place:
+            os.rmdir(place.name, dir_fd=place.directory)
+
+    def remove(self, path: VirtualPath) -> None:
+        with self._at(path) as place:
+            os.unlink(place.name, dir_fd=place.directory)
+
+    def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
+        if old.is_root or new.is_root:
+            raise InvalidArgument("the root can be neither renamed nor replaced")
+        with self._at(old) as source, self._at(new) as target:
+            if not replace:
+                rename_new(source, target)
+            elif old == new:
+                os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
+            else:
+                rename_replacing(source, target)
+
+    def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
+        check_changes(changes)
+        with self._at(path) as place, pinned(place) as pin:
+            found = os.fstat(pin)
+            if not link:
+                _refuse_link(path, pin)
+            if changes.mode is not None and stat.S_ISLNK(found.st_mode):
+                raise Unsupported("a symbolic link has no mode of its own")
+            if changes.size is not None:
+                _refuse_irregular(found.st_mode)
+                _set_size(path, place, changes.size)
+            owner = asked_owner(changes)
+            if owner:
+                syscalls.chown_pinned(pin, *owner)
+            if changes.mode is not None:
+                syscalls.chmod_pinned(pin, changes.mode & 0o7777)
+            times = asked_times(changes, os.fstat(pin))
+            if times:
+                os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
+
+    def readlink(self, path: VirtualPath) -> bytes:
+        with self._at(path) as place:
+            return os.readlink(place.name, dir_fd=place.directory)
+
+    def symlink(self, target: bytes, path: VirtualPath) -> None:
+        check_target(target)
+        with self._at(path) as place:
+            self._creator.link(place, target)
+
+    def link(self, existing: VirtualPath, new: VirtualPath) -> None:
+        with self._at(existing) as source, self._at(new) as target:
+            os.link(
+                source.name,
+                target.name,
+                src_dir_fd=source.directory,
+                dst_dir_fd=target.directory,
+                follow_symlinks=False,
+            )
+
+    def space(self, path: VirtualPath) -> Space:
+        with self._at(path) as place, pinned(place) as pin:
+            _refuse_link(path, pin)
+            found = os.fstatvfs(pin)
+        return Space(
+            block_size=found.f_bsize,
+            fragment_size=found.f_frsize,
+            blocks=found.f_blocks,
+            blocks_free=found.f_bfree,
+            blocks_available=found.f_bavail,
+            files=found.f_files,
+            files_free=found.f_ffree,
+            files_available=found.f_favail,
+            filesystem_id=found.f_fsid,
+            read_only=bool(found.f_flag & os.ST_RDONLY),
+            name_max=found.f_namemax,
+        )
+
+    def close(self) -> None:
+        root, self._root = self._root, -1
+        if root >= 0:
+            with translated():
+                os.close(root)
+
+    @contextmanager
+    def _at(self, path: VirtualPath) -> Iterator[Place]:
+        """Where `path` is, the root as "." in itself; OSErrors of the block are translated."""
+        check_path(path)
+        with translated():
+            directory = self._open_parent(self._root, path)
+            try:
+                yield Place(directory, path.name or b".")
+            finally:
+                os.close(directory)
+
+
+def _refuse_link(path: VirtualPath, pin: int) -> None:
+    if stat.S_ISLNK(os.fstat(pin).st_mode):
+        raise LinkEncountered(path, link_target(pin))
+
+
+def _refuse_irregular(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectory
+    if not stat.S_ISREG(mode):
+        raise NotARegularFile
+
+
+def _set_size(path: VirtualPath, place: Place, size: int) -> None:
+    descriptor = _open_regular(path, place, os.O_WRONLY)
+    try:
+        os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _open_regular(path: VirtualPath, place: Place, access: int) -> int:
+    """A descriptor for the data of a regular file; anything else is refused by its type, before it is opened."""
+    for _ in range(_ATTEMPTS):
+        with pinned(place) as pin:
+            _refuse_link(path, pin)
+            _refuse_irregular(os.fstat(pin).st_mode)
+        try:
+            descriptor = os.open(place.name, access | _DATA, dir_fd=place.directory)
+        except OSError as error:
+            if error.errno in _SWAPPED:
+                continue
+            raise
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    raise Failure("the file was replaced again and again while it was opened")

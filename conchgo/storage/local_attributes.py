@@ -1,0 +1,39 @@
+"""Attributes between the words of `interface.py` and those of the `os` module."""
+
+from __future__ import annotations
+
+import os
+
+from conchgo.storage.interface import Attributes, FileStat
+
+_NANOSECONDS = 10**9
+
+
+def file_stat(found: os.stat_result) -> FileStat:
+    return FileStat(
+        mode=found.st_mode,
+        size=found.st_size,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        atime=found.st_atime_ns // _NANOSECONDS,
+        mtime=found.st_mtime_ns // _NANOSECONDS,
+        nlink=found.st_nlink,
+        identity=(found.st_dev, found.st_ino),
+    )
+
+
+def asked_owner(changes: Attributes) -> tuple[int, int] | None:
+    """uid and gid for chown(2), -1 where one is not asked; None where none is."""
+    if changes.uid is None and changes.gid is None:
+        return None
+    return (-1 if changes.uid is None else changes.uid, -1 if changes.gid is None else changes.gid)
+
+
+def asked_times(changes: Attributes, found: os.stat_result) -> tuple[int, int] | None:
+    """Access and modification time in nanoseconds, what is not asked as it was found; None where none is asked."""
+    if changes.atime is None and changes.mtime is None:
+        return None
+    return (
+        found.st_atime_ns if changes.atime is None else changes.atime * _NANOSECONDS,
+        found.st_mtime_ns if changes.mtime is None else changes.mtime * _NANOSECONDS,
+    )

@@ -1,0 +1,112 @@
+"""An open file of the operating system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from conchgo.errors import BadHandle, NoSpace
+from conchgo.storage.arguments import check_changes, check_range, is_within_reach
+from conchgo.storage.interface import Attributes, FileStat
+from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
+from conchgo.storage.oserrors import domain_error, translated
+
+_IOV_MAX: Final = os.sysconf("SC_IOV_MAX")
+
+
+class LocalFile:
+    """A `StorageFile`; it owns the descriptor of a regular file."""
+
+    __slots__ = ("_descriptor", "_writable")
+
+    def __init__(self, descriptor: int, *, writable: bool) -> None:
+        self._descriptor = descriptor
+        self._writable = writable
+
+    def pread(self, length: int, offset: int) -> bytes:
+        if not is_within_reach(offset, length):
+            return b""
+        try:
+            data = os.pread(self._descriptor, length, offset)
+            while data and len(data) < length:
+                more = os.pread(self._descriptor, length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+        except OSError as error:
+            raise domain_error(error) from error
+        return data
+
+    def preadv(self, views: Sequence[memoryview], offset: int) -> int:
+        if not is_within_reach(offset, sum(view.nbytes for view in views)):
+            return 0
+        return _transfer(lambda batch, done: os.preadv(self._descriptor, batch, offset + done), views)
+
+    def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
+        length = sum(view.nbytes for view in views)
+        check_range(offset, length)
+        if _transfer(lambda batch, done: os.pwritev(self._descriptor, batch, offset + done), views) < length:
+            raise NoSpace
+
+    def append(self, data: memoryview) -> None:
+        # The kernel finds the end and writes there in one step, whoever else appends; the offset is not looked at.
+        if _transfer(lambda batch, _: os.pwritev(self._descriptor, batch, 0, os.RWF_APPEND), [data]) < data.nbytes:
+            raise NoSpace
+
+    def stat(self) -> FileStat:
+        with translated():
+            return file_stat(os.fstat(self._descriptor))
+
+    def set_attributes(self, changes: Attributes) -> None:
+        check_changes(changes)
+        if changes.size is not None and not self._writable:
+            raise BadHandle("the file is not open for writing")
+        with translated():
+            if changes.size is not None:
+                os.ftruncate(self._descriptor, changes.size)
+            owner = asked_owner(changes)
+            if owner:
+                os.fchown(self._descriptor, *owner)
+            if changes.mode is not None:
+                os.fchmod(self._descriptor, changes.mode & 0o7777)
+            times = asked_times(changes, os.fstat(self._descriptor))
+            if times:
+                os.utime(self._descriptor, ns=times)
+
+    def sync(self) -> None:
+        if self._descriptor < 0:
+            raise BadHandle
+        with translated():
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with translated():
+                os.close(descriptor)
+
+
+def _transfer(move: Callable[[list[memoryview], int], int], views: Sequence[memoryview]) -> int:
+    """Repeat `move` (a batch of views, and the count of bytes before it) until all is done or it moves nothing."""
+    left = [view.cast("B") for view in views if view.nbytes]
+    done = 0
+    try:
+        while left:
+            moved = move(left[:_IOV_MAX], done)
+            if not moved:
+                break
+            done += moved
+            left = _behind(left, moved)
+    except OSError as error:
+        raise domain_error(error) from error
+    return done
+
+
+def _behind(views: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of the views behind their first `count` bytes."""
+    for index, view in enumerate(views):
+        if count < view.nbytes:
+            return [view[count:], *views[index + 1 :]]
+        count -= view.nbytes
+    return []

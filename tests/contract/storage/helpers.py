@@ -1,0 +1,109 @@
+"""Short words for what every test of a storage does."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from conchgo.errors import ConchgoError
+from conchgo.paths import VirtualPath
+from conchgo.storage.beneath import leap, walk
+from conchgo.storage.interface import Create, FreeSpace, HardLinks, Storage, StorageFile, SymbolicLinks
+from conchgo.storage.local import LocalStorage
+from conchgo.storage.memory import MemoryStorage
+
+p = VirtualPath.parse
+
+
+class FullStorage(Storage, SymbolicLinks, HardLinks, FreeSpace):
+    """A storage with all abilities."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to make an empty storage in an empty directory, and to put a FIFO into it."""
+
+    make: Callable[[bytes], Any]
+    add_special: Callable[[Any, bytes, VirtualPath], None]
+
+
+def _mkfifo(_storage: FullStorage, root: bytes, path: VirtualPath) -> None:
+    os.mkfifo(root + bytes(path))
+
+
+backends = {
+    "memory": Backend(lambda _root: MemoryStorage(), lambda storage, _root, path: storage.add_special(path)),
+    "local": Backend(lambda root: LocalStorage(root, open_parent=leap), _mkfifo),
+    #: With `old_kernel`.
+    "local-walk": Backend(lambda root: LocalStorage(root, open_parent=walk), _mkfifo),
+}
+
+
+def old_kernel(patch: pytest.MonkeyPatch) -> None:
+    """Neither openat2 nor renameat2, as with Linux before 5.6 on a file system without RENAME_NOREPLACE."""
+
+    def lacking(*_arguments: object) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    patch.setattr("conchgo.storage.syscalls.openat2", lacking)
+    patch.setattr("conchgo.storage.syscalls.rename_noreplace", lacking)
+
+
+def descriptors() -> dict[str, str]:
+    """The descriptors that this process has open, and what they are."""
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            continue
+    return found
+
+
+@contextmanager
+def opened(
+    storage: Storage,
+    path: bytes,
+    *,
+    read: bool = True,
+    write: bool = True,
+    create: Create = Create.NEVER,
+    truncate: bool = False,
+) -> Iterator[StorageFile]:
+    file = storage.open(p(path), read=read, write=write, create=create, truncate=truncate)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def put(storage: Storage, path: bytes, data: bytes = b"") -> None:
+    with opened(storage, path, create=Create.NEW) as file:
+        file.pwritev([memoryview(data)], 0)
+
+
+def get(storage: Storage, path: bytes) -> bytes:
+    with opened(storage, path, write=False) as file:
+        return file.pread(file.stat().size, 0)
+
+
+def names(storage: Storage, path: bytes = b"/") -> set[bytes]:
+    listing = storage.scan(p(path))
+    try:
+        return {entry.name for entry in listing}
+    finally:
+        listing.close()
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What the call returned, or the type of what it raised."""
+    try:
+        return call()
+    except ConchgoError as error:
+        return type(error)
