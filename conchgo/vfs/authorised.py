@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from conchgo.accounts.permissions import Permissions
@@ -25,6 +26,9 @@ from conchgo.storage.interface import (
 #: The verbs that decide what may be done with a file's content and attributes: a hard link must not add one of them.
 _CONTENT: Final = frozenset({"download", "overwrite", "chmod", "chown", "chtimes", "copy"})
 
+#: Read, write and execute: what modes are made of here.
+_PLAIN: Final = 0o777
+
 _RENAME: Final = {True: "rename_dirs", False: "rename_files"}
 
 
@@ -37,6 +41,14 @@ def verbs_to_change(changes: Attributes) -> list[str]:
         "chtimes": changes.atime is not None or changes.mtime is not None,
     }
     return [verb for verb, wanted in asked.items() if wanted]
+
+
+def _without_special_bits(changes: Attributes, kept: int = 0) -> Attributes:
+    """The changes with a plain mode: a set-user-ID file of a server's own account is nobody's to make.
+
+    `kept` are the special bits that stay, those of a directory (its files inherit the group, for instance).
+    """
+    return changes if changes.mode is None else replace(changes, mode=changes.mode & _PLAIN | kept)
 
 
 class AuthorisedFile:
@@ -70,7 +82,7 @@ class AuthorisedFile:
             needed.remove("overwrite")
         if not needed <= self._granted:
             raise PermissionDenied
-        self._file.set_attributes(changes)
+        self._file.set_attributes(_without_special_bits(changes))
 
 
 def _not_open_for_reading(*_: object) -> NoReturn:
@@ -111,8 +123,7 @@ class Authorised:
             self._require("upload" if create is Create.NEW else "overwrite", path.parent)
         elif not may_read:
             raise PermissionDenied
-        if "chmod" not in granted:
-            mode = 0o666
+        mode = mode & _PLAIN if "chmod" in granted else 0o666
         file = self._storage.open(path, read=may_read, write=write, create=create, truncate=truncate, mode=mode)
         return AuthorisedFile(file, self._permissions.verbs(path), read=may_read, write=write)
 
@@ -123,7 +134,7 @@ class Authorised:
     def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
         self._require("create_dirs", path.parent)
         granted = self._permissions.verbs(path.parent)
-        self._storage.mkdir(path, mode if "chmod" in granted else 0o777)
+        self._storage.mkdir(path, mode & _PLAIN if "chmod" in granted else 0o777)
 
     def rmdir(self, path: VirtualPath) -> None:
         self._refuse_root(path)
@@ -156,13 +167,15 @@ class Authorised:
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         try:
-            directory = self._storage.lstat(path).kind is Kind.DIRECTORY
+            found = self._storage.lstat(path)
         except NotFound:
             self._require_all(verbs_to_change(changes), path)
             raise
+        directory = found.kind is Kind.DIRECTORY
         # A key may name a file; a directory is part of the one that contains it.
         self._require_all(verbs_to_change(changes), path.parent if directory else path)
-        self._storage.set_attributes(path, changes, link=link)
+        kept = found.mode & 0o7000 if directory else 0
+        self._storage.set_attributes(path, _without_special_bits(changes, kept), link=link)
 
     def readlink(self, path: VirtualPath) -> bytes:
         self._require("list", path.parent)

@@ -18,4 +18,6 @@ def _of_file(_: Server, file: ServedFile) -> Maybe[bytes]:
 
 
 STATVFS: Final = Row("statvfs@openssh.com", one_string, _of_path, extended, needs=("list",), version=b"2")
-FSTATVFS: Final = Row("fstatvfs@openssh.com", one_string, _of_file, extended, Handles.FILE, version=b"2")
+FSTATVFS: Final = Row(
+    "fstatvfs@openssh.com", one_string, _of_file, extended, Handles.FILE, needs=("list",), version=b"2"
+)
