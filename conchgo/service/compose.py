@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -11,18 +12,15 @@ from twisted.conch.ssh.keys import Key
 from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
 from conchgo.auth.checker import Checker
-from conchgo.database.engine import connect
-from conchgo.database.migrate import upgrade
 from conchgo.edge.pools import Pool
-from conchgo.errors import Failure
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
-from conchgo.events.records import utc_now
+from conchgo.service.accounts import account_store, make_directory
+from conchgo.service.errors import StartError
 from conchgo.service.listeners import endpoint
-from conchgo.service.server import Parts, Server, StartError
+from conchgo.service.server import Parts, Server
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
@@ -44,19 +42,13 @@ def compose(reactor: Any, settings: Settings) -> Server:
     """
     os.umask(int(settings.users.umask, 8))
     listen = {text: endpoint(reactor, text) for text in settings.ssh.listen}
-    _make_directory("service.state_directory", settings.service.state_directory)
-    _make_directory("users.base_directory", settings.users.base_directory)
-    host_keys = _host_keys(settings.ssh.host_key_directory)
+    store, close = account_store(settings)
+    make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)
-    try:
-        engine = connect(settings.database.url)
-        upgrade(engine)
-    except Failure as error:
-        raise StartError(error.text) from None
     return assemble(
         reactor,
-        store=SQLAccountStore(engine),
-        host_keys=host_keys,
+        store=store,
+        host_keys=_host_keys(settings.ssh.host_key_directory),
         listen=listen,
         ssh=settings.ssh,
         banner=_banner(settings.ssh.banner_file),
@@ -64,7 +56,7 @@ def compose(reactor: Any, settings: Settings) -> Server:
         umask=int(settings.users.umask, 8),
         audit=audit,
         grace_time=settings.service.grace_time,
-        close=engine.dispose,
+        close=close,
     )
 
 
@@ -90,7 +82,7 @@ def assemble(
     registry = Registry()
     open_storage = partial(open_local, umask=umask)
     realm = Realm(open_storage=open_storage, disk=disk, bus=bus, registry=registry, reactor=reactor)
-    checker = Checker(store, database, passwords, utc_now)
+    checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(
         Portal(realm, [checker]),
         host_keys,
@@ -108,13 +100,6 @@ def assemble(
         clock=reactor,
     )
     return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
-
-
-def _make_directory(key: str, path: str) -> None:
-    try:
-        os.makedirs(path, mode=0o750, exist_ok=True)
-    except OSError as error:
-        raise StartError(f"{key}: {path} cannot be made: {error.strerror}") from None
 
 
 def _host_keys(directory: str) -> list[Key]:

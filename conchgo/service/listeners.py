@@ -10,7 +10,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
-from conchgo.service.settings import ADDRESS, ConfigurationError
+from conchgo.service.errors import StartError
+from conchgo.service.settings import ADDRESS
 
 #: Connections that the kernel keeps for us while the reactor is busy.
 _BACKLOG: Final = 1024
@@ -51,7 +52,7 @@ def endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
     """What `text`, an item of `ssh.listen`, means.
 
     Raises:
-        ConfigurationError: Twisted knows no such endpoint, or it is not there (a socket of systemd, for instance).
+        StartError: Twisted knows no such endpoint, or it is not there (a socket of systemd, for instance).
     """
     address = ADDRESS.fullmatch(text)
     if address is not None:
@@ -60,6 +61,6 @@ def endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
         found: IStreamServerEndpoint = serverFromString(reactor, text)
         return found
     except (IndexError, KeyError):
-        raise ConfigurationError(f"ssh.listen: {text!r}: systemd has given no such socket") from None
+        raise StartError(f"ssh.listen: {text!r}: systemd has given no such socket") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"ssh.listen: {text!r}: {error}") from None
+        raise StartError(f"ssh.listen: {text!r}: {error}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from typing import Any, Final, NoReturn
 
 from twisted.application.service import IServiceCollection, Service
@@ -15,8 +14,10 @@ from twisted.python.components import Componentized
 from conchgo import __version__
 from conchgo.service import log
 from conchgo.service.compose import compose
-from conchgo.service.server import Server, StartError
-from conchgo.service.settings import ConfigurationError, Settings, load, path_or_default
+from conchgo.service.errors import ConfigurationError, StartError
+from conchgo.service.limits import raise_file_limit
+from conchgo.service.server import Server
+from conchgo.service.settings import Settings, load, path_or_default
 
 #: Where twistd would write its process id unless told otherwise: the working directory, which may be `/`.
 _TWISTDS_PIDFILE: Final = "twistd.pid"
@@ -61,11 +62,11 @@ class ConchgoService(Service):
         from twisted.internet import reactor
 
         log.route_python_logging()
-        _raise_file_limit()
+        raise_file_limit()
         try:
             server = compose(reactor, self._settings)
             server.privilegedStartService()
-        except (StartError, ConfigurationError) as error:
+        except StartError as error:
             if self._settings.log.file != "-":
                 self._log.critical("{reason}", reason=str(error))
             refuse(f"{self._path}: {error}")
@@ -102,9 +103,3 @@ def _observer(path: str, settings: Settings) -> Any:
         return log.observer(settings.log.file, settings.log.level)
     except OSError as error:
         refuse(f"{path}: log.file: {error.filename}: {error.strerror}")
-
-
-def _raise_file_limit() -> None:
-    """Every connection, file and listing needs a descriptor."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

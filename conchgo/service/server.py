@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from conchgo.edge.pools import Pool
 from conchgo.events.audit import AuditLog
+from conchgo.service.errors import StartError
 from conchgo.service.notify import notify
 from conchgo.sessions.registry import Registry
 from conchgo.ssh.factory import ServerFactory
@@ -30,10 +31,6 @@ _CLOSING_STEP: Final = 0.05
 
 #: Seconds that the audit log has when everything must end at once.
 _HASTY: Final = 1.0
-
-
-class StartError(Exception):
-    """The service cannot start; one line says why."""
 
 
 @dataclass(frozen=True, slots=True)

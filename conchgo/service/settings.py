@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Setting
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from conchgo.service.errors import ConfigurationError
+
 #: Where `conchgo` and `twistd conchgo` look when nobody names a file.
 DEFAULT_PATH: Final = "/etc/conchgo/conchgo.toml"
 
@@ -31,10 +33,6 @@ ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[\d.]+)):(?P<port>\d+
 
 #: An endpoint string of Twisted: a name, a colon, arguments.
 _ENDPOINT: Final = re.compile(r"[a-z][a-z0-9_]*:.+", re.ASCII)
-
-
-class ConfigurationError(Exception):
-    """One line that names the file or the environment variable, the key and the reason."""
 
 
 def _listen_address(text: str) -> str:

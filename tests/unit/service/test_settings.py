@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conchgo.service.settings import ConfigurationError, Settings, load
+from conchgo.service.errors import ConfigurationError
+from conchgo.service.settings import Settings, load
 
 Write = Callable[[str], str]
 SHIPPED = Path(__file__).parents[3] / "etc" / "conchgo.toml"

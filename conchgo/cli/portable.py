@@ -1,0 +1,193 @@
+"""`conchgo portable`: one directory for one user, and nothing stored."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from conchgo.cli.argv import hide
+from conchgo.cli.context import Refusal
+from conchgo.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from conchgo.accounts.model import User
+    from conchgo.service.server import Server
+
+#: Bytes of randomness in a generated password.
+_PASSWORD_BYTES: Final = 12
+
+#: Seconds that transfers may go on after the first SIGINT or SIGTERM.
+_GRACE_TIME: Final = 10
+
+
+@click.command()
+@click.option(
+    "--directory",
+    "-d",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    default=".",
+    help="The directory to serve (default: the current one).",
+)
+@click.option("--username", "-u", default="user", show_default=True, help="Who may log in.")
+@click.option(
+    "--password", "-p", help="The password. Other users of this machine may see it: better use --password-file."
+)
+@click.option("--password-file", type=click.File("rb"), help="A file whose first line is the password; - for stdin.")
+@click.option(
+    "--public-key",
+    "-k",
+    "public_keys",
+    multiple=True,
+    help="A key that may log in: a .pub file or the key itself. May be repeated. Without a key and a password, a "
+    "password is generated and shown.",
+)
+@click.option("--sftpd-port", "-s", "port", type=click.IntRange(0, 65535), default=0, help="The port (0: a free one).")
+@click.option("--address", default="127.0.0.1", show_default=True, help="The IPv4 or IPv6 address to listen on.")
+@click.option(
+    "--permissions",
+    "-g",
+    default="list,download",
+    show_default=True,
+    help="What the user may do, with commas between; * for everything.",
+)
+@click.option(
+    "--directory-permissions",
+    multiple=True,
+    metavar="PATH=LIST",
+    help="What the user may do below a directory instead, as /incoming=list,upload. May be repeated.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False),
+    help="Written when the server listens: a JSON object with address, port, host_keys and pid. It stays at the end.",
+)
+def portable(
+    directory: str,
+    username: str,
+    password: str | None,
+    password_file: Any,
+    public_keys: tuple[str, ...],
+    port: int,
+    address: str,
+    permissions: str,
+    directory_permissions: tuple[str, ...],
+    ready_file: str | None,
+) -> None:
+    """Serve one directory over SFTP to one user, until Ctrl-C. Nothing is stored."""
+    if password is not None:
+        hide(password)
+    if password is not None and password_file is not None:
+        raise Refusal("--password and --password-file exclude each other")
+    given = password_file.readline().rstrip(b"\r\n") if password_file else os.fsencode(password or "")
+    generated = "" if given or public_keys else secrets.token_urlsafe(_PASSWORD_BYTES)
+    user = _user(
+        username,
+        directory,
+        given or generated.encode(),
+        [line for key in public_keys for line in _key_lines(key)],
+        {"/": _verbs(permissions), **dict(map(_directory_rule, directory_permissions))},
+    )
+    _serve(user, address, port, ready_file, generated)
+
+
+def _verbs(text: str) -> tuple[str, ...]:
+    return tuple(verb for verb in map(str.strip, text.split(",")) if verb)
+
+
+def _directory_rule(text: str) -> tuple[str, tuple[str, ...]]:
+    path, equals, verbs = text.rpartition("=")
+    if not equals or not path:
+        raise Refusal(f"--directory-permissions {text}: write it as /incoming=list,upload")
+    return path, _verbs(verbs)
+
+
+def _key_lines(text: str) -> list[str]:
+    """The keys of a file, or the one that stands on the command line."""
+    if " " in text.strip():
+        return [text.strip()]
+    try:
+        with open(text, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file]
+    except OSError as error:
+        raise Refusal(f"--public-key {text}: neither a key nor a file that can be read: {error.strerror}") from None
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not keys:
+        raise Refusal(f"--public-key {text}: there is no key in this file")
+    return keys
+
+
+def _user(
+    username: str,
+    directory: str,
+    password: bytes,
+    public_keys: Iterable[str],
+    permissions: Mapping[str, tuple[str, ...]],
+) -> User:
+    from conchgo.accounts.model import User
+    from conchgo.accounts.validation import validate
+    from conchgo.auth.passwords import hash_password
+
+    try:
+        user = User(
+            username,
+            directory,
+            password=hash_password(password) if password else "",
+            public_keys=tuple(public_keys),
+            permissions=permissions,
+        )
+        validate(user)
+    except InvalidArgument as error:
+        raise Refusal(error.text) from None
+    return user
+
+
+def _serve(user: User, address: str, port: int, ready_file: str | None, generated: str) -> None:
+    """Run until a signal ends it."""
+    from twisted.internet import reactor
+
+    from conchgo.accounts.memory import MemoryAccountStore
+    from conchgo.cli.ready import describe, write_ready_file
+    from conchgo.service import log
+    from conchgo.service.compose import assemble
+    from conchgo.service.errors import StartError
+    from conchgo.service.limits import raise_file_limit
+    from conchgo.service.listeners import AddressEndpoint
+    from conchgo.service.settings import SSHSection, ThreadsSection
+    from conchgo.ssh.hostkeys import generate_host_keys
+
+    log.begin("-", "warn")
+    raise_file_limit()
+    host_keys = generate_host_keys()
+    umask = os.umask(0)
+    os.umask(umask)
+    server: Server = assemble(
+        reactor,
+        store=MemoryAccountStore([user]),
+        host_keys=host_keys,
+        listen={address: AddressEndpoint(reactor, address, port)},
+        ssh=SSHSection(),
+        threads=ThreadsSection(),
+        umask=umask,
+        grace_time=_GRACE_TIME,
+    )
+    try:
+        server.privilegedStartService()
+        ready = describe(server.ports[0], host_keys)
+        if ready_file is not None:
+            write_ready_file(ready_file, ready)
+    except StartError as error:
+        raise Refusal(str(error)) from None
+    except OSError as error:
+        raise Refusal(f"--ready-file {ready_file}: {error.strerror}") from None
+    click.echo(f"serving {user.home_dir} to {user.username}; Ctrl-C ends it\n")
+    click.echo(f"  sftp -P {ready.port} {user.username}@{ready.address}\n")
+    if generated:
+        click.echo(f"password: {generated}")
+    for key in ready.host_keys:
+        click.echo(f"host key: {key['type']} {key['fingerprint']}")
+    reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
+    reactor.run()
