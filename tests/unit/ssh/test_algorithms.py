@@ -1,0 +1,67 @@
+import sys
+from hashlib import sha256, sha512
+
+import pytest
+from cryptography.hazmat.primitives import asymmetric
+
+from conchgo.ssh import conch_private
+from conchgo.ssh.algorithms import ALGORITHM_SETS, HOST_SIGNATURES
+
+FORBIDDEN = ("cbc", "3des", "md5", "sha1", "ssh-dss", "zlib")
+
+
+@pytest.mark.parametrize("name", ALGORITHM_SETS)
+def test_nothing_old_is_ever_offered(name) -> None:
+    offered = ALGORITHM_SETS[name]
+    names = offered.key_exchanges + offered.ciphers + offered.macs + offered.user_signatures
+    names += tuple(name for row in HOST_SIGNATURES.values() for name in row)
+
+    assert not [name for name in names if any(word in name.decode() for word in FORBIDDEN)]
+    assert b"ssh-rsa" not in names
+
+
+def test_the_sets_are_what_the_documentation_says() -> None:
+    modern = (b"mlkem768x25519-sha256", b"curve25519-sha256", b"curve25519-sha256@libssh.org")
+
+    assert ALGORITHM_SETS["default"].key_exchanges == modern
+    assert ALGORITHM_SETS["compatible"].key_exchanges[:3] == modern
+    assert b"ecdh-sha2-nistp521" in ALGORITHM_SETS["compatible"].key_exchanges
+
+
+def test_rows_vanish_where_the_library_lacks_them(monkeypatch) -> None:
+    assert conch_private._has_finite_field_dh()
+    monkeypatch.delattr(asymmetric, "dh")
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.dh", None)
+    assert not conch_private._has_finite_field_dh()
+
+
+def arctan_of_inverse(x: int, unity: int) -> int:
+    power = total = unity // x
+    divisor, sign = 3, -1
+    while power:
+        power //= x * x
+        total += sign * (power // divisor)
+        divisor, sign = divisor + 2, -sign
+    return total
+
+
+@pytest.mark.parametrize(
+    ("bits", "added", "prime"),
+    [(2048, 124476, conch_private.GROUP14_PRIME), (4096, 240904, conch_private.GROUP16_PRIME)],
+)
+def test_the_groups_are_those_of_rfc_3526(bits, added, prime) -> None:
+    """2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + k): sections 3 and 5, pi by Machin's formula."""
+    guard = 64
+    unity = 1 << (bits - 130 + guard)
+    pi = 4 * (4 * arctan_of_inverse(5, unity) - arctan_of_inverse(239, unity)) >> guard
+
+    assert prime == 2**bits - 2 ** (bits - 64) - 1 + 2**64 * (pi + added)
+
+
+def test_the_groups_go_with_the_hashes_of_rfc_8268() -> None:
+    rows = conch_private._kex._kexAlgorithms
+
+    assert rows[b"diffie-hellman-group14-sha256"].hashProcessor is sha256
+    assert rows[b"diffie-hellman-group16-sha512"].hashProcessor is sha512
+    assert conch_private.group_prime(b"diffie-hellman-group16-sha512") == conch_private.GROUP16_PRIME
+    assert conch_private.group_prime(b"curve25519-sha256") is None

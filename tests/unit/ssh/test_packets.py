@@ -1,0 +1,103 @@
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.conch.ssh.transport import SSHCiphers
+
+from conchgo.ssh.packets import MAX_PACKET, Opener, Sealer
+from conchgo.ssh.wire import ProtocolViolation
+
+
+def keyed(cipher: bytes = b"aes256-ctr", mac: bytes = b"hmac-sha2-512"):
+    """A sealer and an opener with the same keys."""
+    sealer, opener = Sealer(), Opener()
+    for end in (sealer, opener):
+        end.ciphers = SSHCiphers(cipher, cipher, mac, mac)
+        end.ciphers.setKeys(b"i" * 64, b"k" * 64, b"i" * 64, b"k" * 64, b"m" * 64, b"m" * 64)
+    return sealer, opener
+
+
+def plain(payload: bytes, padding: int, length: int | None = None) -> bytes:
+    body = bytes([padding]) + payload + b"p" * padding
+    return struct.pack(">L", len(body) if length is None else length) + body
+
+
+@given(payloads=st.lists(st.binary(min_size=1, max_size=300), max_size=5), cut=st.integers(1, 50))
+@pytest.mark.parametrize("cipher", [b"aes128-ctr", b"aes192-ctr", b"aes256-ctr"])
+def test_what_is_sealed_is_opened_however_the_bytes_arrive(cipher, payloads, cut) -> None:
+    sealer, opener = keyed(cipher)
+    data = b"".join(sealer.seal(payload) for payload in payloads)
+    opened = []
+    for start in range(0, len(data), cut):
+        opener.feed(data[start : start + cut])
+        while (payload := opener.next()) is not None:
+            opened.append(payload)
+
+    assert opened == payloads
+
+
+@pytest.mark.parametrize("size", range(1, 40))
+def test_packets_are_whole_blocks_with_four_bytes_of_padding_at_least(size) -> None:
+    packet = Sealer().seal(b"x" * size)
+
+    assert len(packet) % 8 == 0
+    assert packet[4] >= 4
+    assert len(packet) >= 16
+
+
+@pytest.mark.parametrize("length", [0, 4, 11, 13, MAX_PACKET + 4, 0xFFFFFFFF])
+def test_an_impossible_length_is_refused_at_once(length) -> None:
+    opener = Opener()
+    opener.feed(struct.pack(">L", length) + b"\x04" + b"x" * 11)
+
+    with pytest.raises(ProtocolViolation, match="packet length"):
+        opener.next()
+
+
+@pytest.mark.parametrize("padding", [0, 3, 11, 12, 255])
+def test_padding_is_four_bytes_at_least_and_leaves_a_message(padding) -> None:
+    opener = Opener()
+    opener.feed(struct.pack(">LB", 12, padding) + b"x" * 11)
+
+    with pytest.raises(ProtocolViolation, match="padding"):
+        opener.next()
+
+
+def test_most_padding_leaves_one_byte() -> None:
+    opener = Opener()
+    opener.feed(plain(b"\x02", 10))
+
+    assert opener.next() == b"\x02"
+
+
+@pytest.mark.parametrize("at", [0, 5, 20, -1])
+def test_a_changed_byte_is_noticed(at) -> None:
+    sealer, opener = keyed()
+    packet = bytearray(sealer.seal(b"hello, this is a message"))
+    packet[at] ^= 1
+    # A changed length may make the opener wait for more: as much as a packet can have.
+    opener.feed(bytes(packet) + bytes(MAX_PACKET))
+
+    with pytest.raises(ProtocolViolation):
+        opener.next()
+
+
+def test_a_repeated_packet_is_noticed() -> None:
+    sealer, opener = keyed()
+    packet = sealer.seal(b"once")
+    opener.feed(packet + packet)
+    opener.next()
+
+    with pytest.raises(ProtocolViolation):
+        opener.next()
+
+
+def test_sequence_numbers_wrap_after_32_bits() -> None:
+    sealer, opener = keyed()
+    sealer._sequence = opener._sequence = 0xFFFFFFFF
+
+    for payload in (b"last", b"first"):
+        opener.feed(sealer.seal(payload))
+        assert opener.next() == payload
+    assert opener.last_sequence == 0
