@@ -1,0 +1,171 @@
+"""The flow of one channel (RFC 4254, section 5): windows both ways, what waits to be sent, and the end."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from twisted.conch.ssh.channel import SSHChannel
+from twisted.conch.ssh.common import NS
+from twisted.conch.ssh.connection import (
+    EXTENDED_DATA_STDERR,
+    MSG_CHANNEL_CLOSE,
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EOF,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_REQUEST,
+    MSG_CHANNEL_WINDOW_ADJUST,
+)
+from twisted.logger import Logger
+
+from conchgo.edge.stream import Buffer
+from conchgo.ssh.output import OutputQueue
+from conchgo.ssh.wire import ProtocolViolation
+
+if TYPE_CHECKING:
+    from conchgo.ssh.connection import Connection
+
+WINDOW: Final = 2 * 1024 * 1024
+MAX_DATA: Final = 32 * 1024
+#: Output that waits: above the first a channel is congested, below the second no longer.
+HIGH_WATER: Final = 1024 * 1024
+LOW_WATER: Final = HIGH_WATER // 2
+_MAX_WINDOW: Final = 0xFFFFFFFF
+
+
+class FlowChannel(SSHChannel):
+    """A channel that is a `conchgo.edge.stream.Stream`; what runs on it is a subclass's matter.
+
+    The receive window is opened by `consumed` only: what the program has not dealt with is never more than WINDOW.
+    """
+
+    name = b"session"
+    conn: Connection
+    id: int  # type: ignore[assignment]
+    _log = Logger()
+
+    def __init__(self, conn: Connection, remote_id: int, remote_window: int, remote_max_packet: int) -> None:
+        super().__init__(WINDOW, MAX_DATA, remote_window, min(remote_max_packet, MAX_DATA), conn)
+        self.remote_id = remote_id
+        self.congested = not conn.writable
+        self._output = OutputQueue()
+        self._consumed = 0
+        self._exit_status: int | None = None
+        self._input_ended = False
+
+    # For the program
+
+    def write(self, data: Buffer) -> None:
+        self._write(data, None)
+
+    def write_error(self, data: bytes) -> None:
+        self._write(data, EXTENDED_DATA_STDERR)
+
+    def consumed(self, count: int) -> None:
+        self._consumed = min(self._consumed + count, self.localWindowSize - self.localWindowLeft)
+        if self._consumed > self.localWindowSize // 2 and not (self._input_ended or self.localClosed):
+            self.localWindowLeft += self._consumed
+            self._send(MSG_CHANNEL_WINDOW_ADJUST, struct.pack(">L", self._consumed))
+            self._consumed = 0
+
+    def exit(self, status: int) -> None:
+        if self._exit_status is None:
+            self._exit_status = status & 0xFFFFFFFF
+            self._flush()
+
+    # For the connection
+
+    @property
+    def pending_output(self) -> int:
+        """Bytes that wait for the peer's window or for the socket."""
+        return self._output.size
+
+    def add_window(self, count: int) -> None:
+        if self.remoteWindowLeft + count > _MAX_WINDOW:
+            raise ProtocolViolation("a channel's window was opened beyond 2^32 - 1 bytes")
+        self.remoteWindowLeft += count
+        self._flush()
+
+    def receive(self, data: bytes) -> None:
+        """Count `data` against the window, and give it to the program if one runs."""
+        self._count(data)
+        if not self._input_ended and self._exit_status is None and not self.localClosed:
+            self.data_received(data)
+
+    def receive_extended(self, data: bytes) -> None:
+        """A client has no standard error to send: ignored, and its window given back."""
+        self._count(data)
+        self.consumed(len(data))
+
+    def receive_eof(self) -> None:
+        if not self._input_ended:
+            self._input_ended = True
+            if self._exit_status is None:
+                self.input_ended()
+
+    def receive_close(self) -> None:
+        """The peer takes no more: what waits is dropped, our CLOSE answers its own (RFC 4254, section 5.3)."""
+        self._output.clear()
+        self.remoteClosed = True
+        self.send_close()
+
+    def send_close(self) -> None:
+        if not self.localClosed:
+            self._send(MSG_CHANNEL_CLOSE, b"")
+            self.localClosed = True
+        if self.remoteClosed:
+            self.conn.channelClosed(self)
+
+    def send_one(self) -> bool:
+        """Send one packet of what waits, if there is something that may go; whether it was so."""
+        if not (self._output and self.remoteWindowLeft and self.conn.writable):
+            return False
+        data, extended = self._output.take(min(self.remoteWindowLeft, self.remoteMaxPacket))
+        self.remoteWindowLeft -= len(data)
+        if extended is None:
+            self._send(MSG_CHANNEL_DATA, NS(data))
+        else:
+            self._send(MSG_CHANNEL_EXTENDED_DATA, struct.pack(">L", extended) + NS(data))
+        return True
+
+    def settle(self) -> None:
+        """After output went or the socket's state changed: end the channel, or tell the program how things are."""
+        if self._exit_status is not None:
+            if not self._output and not self.localClosed:
+                self._send(MSG_CHANNEL_EOF, b"")
+                self._send(MSG_CHANNEL_REQUEST, NS(b"exit-status") + b"\0" + struct.pack(">L", self._exit_status))
+                self.send_close()
+        elif self._output.size > HIGH_WATER or not self.conn.writable:
+            self.congested = True
+        elif self.congested and self._output.size < LOW_WATER:
+            self.congested = False
+            self.drained()
+
+    # For subclasses
+
+    def data_received(self, data: bytes) -> None:
+        """Input from the peer, to be reported by `consumed`."""
+
+    def input_ended(self) -> None:
+        """The peer sent EOF."""
+
+    def drained(self) -> None:
+        """`congested` became false."""
+
+    def _write(self, data: Buffer, extended: int | None) -> None:
+        if data and self._exit_status is None and not self.localClosed:
+            self._output.append(data, extended)
+            self._flush()
+
+    def _flush(self) -> None:
+        while self.send_one():
+            pass
+        self.settle()
+
+    def _count(self, data: bytes) -> None:
+        if len(data) > self.localMaxPacket or len(data) > self.localWindowLeft:
+            raise ProtocolViolation("more channel data than the window or the packet size allows")
+        self.localWindowLeft -= len(data)
+
+    def _send(self, number: int, payload: bytes) -> None:
+        self.conn.transport.sendPacket(number, struct.pack(">L", self.remote_id) + payload)
