@@ -17,6 +17,10 @@ def is_username(name: str) -> bool:
     return _USERNAME.fullmatch(name) is not None and name not in (".", "..")
 
 
-def shown(text: str) -> str:
-    """Any text on one line, for messages and logs; a long one is cut."""
-    return escaped(text[:MAX_USERNAME].encode("utf-8", "surrogatepass"))
+def shown(text: str, limit: int | None = MAX_USERNAME) -> str:
+    """Any text on one line, for messages, logs and terminals; cut after `limit` characters."""
+    text = text[:limit]
+    try:
+        return escaped(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return escaped(text.encode("utf-8", "surrogatepass"))

@@ -19,4 +19,5 @@ def test_no_usernames(name: str) -> None:
 
 def test_whatever_is_shown_stays_on_one_short_line() -> None:
     assert shown("a\n\x1b[31m\ud800é") == r"a\n\x1b[31m\xed\xa0\x80é"
+    assert shown("/\udcff") == r"/\xff"
     assert len(shown("x" * 100_000)) == 255

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from conchgo.accounts.memory import MemoryAccountStore
+from conchgo.accounts.model import Filters, User
+from conchgo.accounts.record import to_record
+from conchgo.auth.passwords import verify
+from conchgo.cli.context import Context
+from conchgo.cli.main import main
+from tests import keys
+
+KEY = keys.ed25519_line()
+HASH = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
+ALICE = User("alice", "/srv/alice", password=HASH, public_keys=(KEY,))
+
+
+class Accounts(Context):
+    def __init__(self, home: str | None = "/srv/homes") -> None:
+        super().__init__()
+        self.store = MemoryAccountStore()
+        self.home = home
+
+    def account_store(self) -> MemoryAccountStore:
+        return self.store
+
+    def default_home(self, username: str) -> Any:
+        return self.home and f"{self.home}/{username}"
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+def run(accounts: Accounts, *arguments: str, given: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["user", *arguments], input=given, obj=accounts)
+
+
+def ok(accounts: Accounts, *arguments: str, given: str | bytes | None = None) -> str:
+    result = run(accounts, *arguments, given=given)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(accounts: Accounts, *arguments: str, given: str | bytes | None = None) -> str:
+    before = accounts.store.users()
+    result = run(accounts, *arguments, given=given)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert accounts.store.users() == before
+    return result.stderr
+
+
+def misused(accounts: Accounts, *arguments: str, given: str | bytes | None = None) -> str:
+    result = run(accounts, *arguments, given=given)
+    assert result.exit_code == 2, result.output
+    return result.stderr
+
+
+def only_user(accounts: Accounts) -> User:
+    (user,) = accounts.store.users()
+    return user
+
+
+class TestAdd:
+    def test_it_asks_for_a_password_twice(self, accounts: Accounts) -> None:
+        ok(accounts, "add", "alice", given="correct horse\ncorrect horse\n")
+        user = only_user(accounts)
+        assert user == User("alice", "/srv/homes/alice", password=user.password)
+        assert user.password.startswith("$2b$12$")
+        assert verify(user.password, b"correct horse")
+
+    def test_passwords_that_differ_are_asked_again_and_no_answer_adds_nobody(self, accounts: Accounts) -> None:
+        result = run(accounts, "add", "alice", given="one\ntwo\n")
+        assert result.exit_code == 1
+        assert not accounts.store.users()
+
+    @pytest.mark.parametrize("content", [b"correct horse", b"correct horse\n", b"correct horse\r\nsecond line\n"])
+    def test_the_password_comes_from_the_first_line_of_a_file(
+        self, accounts: Accounts, tmp_path: Path, content: bytes
+    ) -> None:
+        (tmp_path / "password").write_bytes(content)
+        ok(accounts, "add", "alice", "--password-file", f"{tmp_path}/password", "--algorithm", "argon2id")
+        assert only_user(accounts).password.startswith("$argon2id$")
+        assert verify(only_user(accounts).password, b"correct horse")
+        ok(accounts, "add", "bob", "--password-file", "-", given=content)
+
+    @pytest.mark.parametrize("content", [b"", b"\n", b"a\0b", b"x" * 73, b"x" * 100_000])
+    def test_a_password_that_could_never_verify_is_refused(self, accounts: Accounts, content: bytes) -> None:
+        assert "the password" in refused(accounts, "add", "alice", "--password-file", "-", given=content)
+
+    def test_there_is_no_option_for_the_password_itself(self, accounts: Accounts) -> None:
+        assert "No such option" in misused(accounts, "add", "alice", "--password", "x")
+
+    def test_a_user_with_a_key_is_not_asked(self, accounts: Accounts, tmp_path: Path) -> None:
+        (tmp_path / "with space.pub").write_text(f"# two keys\n{KEY} me\n\n{keys.ed25519_line(2)}\n")
+        ok(accounts, "add", "alice", "--public-key", f"{tmp_path}/with space.pub", "--public-key", keys.ed25519_line(3))
+        user = only_user(accounts)
+        assert user.public_keys == (f"{KEY} me", keys.ed25519_line(2), keys.ed25519_line(3))
+        assert user.password == ""
+
+    def test_options_carry_the_fields(self, accounts: Accounts) -> None:
+        options = (
+            f"--public-key|{KEY}|--home-dir|/srv/x|--status|0|--expiration-date|2030-01-01|--uid|7|--gid|8"
+            "|--max-sessions|2|--quota-size|100|--quota-files|3|--email|a@b|--description|d|--additional-info|i"
+            "|--permissions|list, download|--directory-permissions|/in=upload|--directory-permissions|/a=b="
+            "|--start-directory|/in|--allowed-ip|10.0.0.0/8|--allowed-ip|::1|--denied-ip|10.0.0.1"
+            "|--denied-login-method|password|--denied-protocol|FTP"
+        )
+        ok(accounts, "add", "alice", *options.split("|"))
+        assert only_user(accounts) == User(
+            "alice",
+            "/srv/x",
+            status=0,
+            expiration_date=1893456000000,
+            public_keys=(KEY,),
+            uid=7,
+            gid=8,
+            permissions={"/": ("list", "download"), "/in": ("upload",), "/a=b": ()},
+            quota_size=100,
+            quota_files=3,
+            max_sessions=2,
+            email="a@b",
+            description="d",
+            additional_info="i",
+            filters=Filters("/in", ("10.0.0.0/8", "::1"), ("10.0.0.1",), ("password",), ("FTP",)),
+        )
+
+    def test_a_field_that_is_not_enforced_is_told(self, accounts: Accounts) -> None:
+        result = run(accounts, "add", "alice", "--public-key", KEY, "--quota-size", "1")
+        assert "quota_size" in result.stderr
+
+    def test_a_record_in_sftpgos_form(self, accounts: Accounts, tmp_path: Path) -> None:
+        record = {**to_record(ALICE), "id": 3, "groups": [{"name": "x"}]}
+        (tmp_path / "alice.json").write_text(json.dumps(record))
+        ok(accounts, "add", "--json", f"{tmp_path}/alice.json", "--status", "0")
+        user = only_user(accounts)
+        assert user == User("alice", "/srv/alice", 0, 0, HASH, (KEY,), extra={"id": 3, "groups": [{"name": "x"}]})
+
+    def test_a_records_plain_password_is_hashed(self, accounts: Accounts) -> None:
+        record = {"username": "alice", "password": "correct horse", "permissions": {"/": ["*"]}}
+        ok(accounts, "add", "alice", "--json", "-", given=json.dumps(record))
+        assert verify(only_user(accounts).password, b"correct horse")
+        assert only_user(accounts).home_dir == "/srv/homes/alice"
+
+    @pytest.mark.parametrize(
+        ("record", "message"),
+        [
+            ("", "--json: that is no JSON"),
+            ("{", "--json: that is no JSON"),
+            ("[]", "one JSON object"),
+            ('{"uid": NaN}', "--json: that is no JSON"),
+            ("[" * 100_000, "--json: that is no JSON"),
+            ('{"username": "bob"}', "another one than alice"),
+            ('{"username": 7}', "another one than alice"),
+            ("{}", "permissions"),
+            ('{"permissions": {"/": ["fly"]}}', "permissions"),
+            ('{"permissions": {"/": ["*"]}, "status": "on"}', "status: must be"),
+            ('{"permissions": {"/": ["*"]}, "password": "$2a$10$damaged"}', "password: "),
+            ('{"permissions": {"/": ["*"]}, "home_dir": "relative"}', "home_dir: "),
+        ],
+    )
+    def test_a_record_that_makes_no_sense(self, accounts: Accounts, record: str, message: str) -> None:
+        assert message in refused(accounts, "add", "alice", "--json", "-", given=record)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["../alice"], "username: "),
+            (["al ice"], "username: "),
+            (["alice", "--home-dir", "relative"], "home_dir: "),
+            (["alice", "--permissions", ""], "permissions: "),
+            (["alice", "--permissions", "fly"], "permissions: "),
+            (["alice", "--directory-permissions", "/a/../b=list"], "permissions: "),
+            (["alice", "--public-key", f"no-pty {KEY}"], "public_keys: number 2: options"),
+            (["alice", "--allowed-ip", "everywhere"], "allowed_ip"),
+        ],
+    )
+    def test_values_that_make_no_sense(self, accounts: Accounts, options: list[str], message: str) -> None:
+        assert message in refused(accounts, "add", "--public-key", KEY, *options)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            [],
+            ["alice", "--status", "2"],
+            ["alice", "--uid", "-1"],
+            ["alice", "--expiration-date", "tomorrow"],
+            ["alice", "--directory-permissions", "list"],
+            ["alice", "--directory-permissions", "sub=list"],
+            ["alice", "--public-key", "/missing/key.pub"],
+            ["alice", "--public-key", "/dev/null"],
+            ["alice", "--denied-login-method", "telepathy"],
+            ["alice", "--algorithm", "md5"],
+            ["alice", "--password-file", "/missing/password"],
+            ["alice", "--password-file", "-", "--json", "-"],
+        ],
+    )
+    def test_options_that_cannot_be_read(self, accounts: Accounts, options: list[str]) -> None:
+        misused(accounts, "add", "--public-key", KEY, *options)
+        assert not accounts.store.users()
+
+    def test_without_a_default_the_home_must_be_given(self) -> None:
+        assert "--home-dir" in misused(Accounts(home=None), "add", "alice", "--public-key", KEY)
+
+    def test_a_second_user_of_that_name(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        assert "alice exists already" in refused(accounts, "add", "alice", "--public-key", KEY)
+
+
+class TestUpdate:
+    def test_only_what_is_given_changes(self, accounts: Accounts) -> None:
+        rich = User(
+            "alice",
+            "/srv/alice",
+            password=HASH,
+            public_keys=(KEY,),
+            permissions={"/": ("*",), "/in": ("upload",)},
+            filters=Filters(allowed_ip=("10.0.0.0/8",), extra={"x": 1}),
+            extra={"y": 2},
+        )
+        accounts.store.add(rich)
+        ok(accounts, "update", "alice", "--max-sessions", "3", "--permissions", "list")
+        user = only_user(accounts)
+        assert user.max_sessions == 3
+        assert user.permissions == {"/": ("list",), "/in": ("upload",)}
+        assert (user.filters, user.extra, user.password) == (rich.filters, rich.extra, HASH)
+        ok(accounts, "update", "alice", "--directory-permissions", "/out=download", "--allowed-ip", "192.0.2.0/24")
+        assert only_user(accounts).permissions == {"/": ("list",), "/out": ("download",)}
+        assert only_user(accounts).filters == Filters(allowed_ip=("192.0.2.0/24",), extra={"x": 1})
+
+    def test_an_empty_value_clears(self, accounts: Accounts) -> None:
+        arguments = ["--public-key", KEY, "--directory-permissions", "/in=", "--expiration-date", "2030-01-01"]
+        ok(accounts, "add", "alice", *arguments, "--allowed-ip", "::/0", "--email", "x", "--denied-protocol", "FTP")
+        options = ["--directory-permissions", "--public-key", "--allowed-ip", "--email", "--denied-protocol"]
+        ok(
+            accounts,
+            "update",
+            "alice",
+            "--expiration-date",
+            "never",
+            *[word for name in options for word in (name, "")],
+        )
+        assert only_user(accounts) == User("alice", "/srv/homes/alice")
+
+    def test_a_record_replaces_everything_but_a_password_it_does_not_give(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        record = {"home_dir": "/srv/new", "permissions": {"/": ["list"]}}
+        ok(accounts, "update", "alice", "--json", "-", given=json.dumps(record))
+        assert only_user(accounts) == User("alice", "/srv/new", password=HASH, permissions={"/": ("list",)})
+        ok(accounts, "update", "alice", "--json", "-", given=json.dumps({**record, "password": "new horse"}))
+        assert verify(only_user(accounts).password, b"new horse")
+
+    def test_what_was_shown_can_be_given_back(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        ok(accounts, "update", "alice", "--json", "-", given=ok(accounts, "show", "alice", "--json"))
+        assert only_user(accounts) == ALICE
+
+    def test_a_damaged_stored_hash_does_not_stand_in_the_way(self, accounts: Accounts) -> None:
+        accounts.store.add(User("alice", "/srv/alice", password="damaged"))
+        ok(accounts, "update", "alice", "--status", "0")
+        assert only_user(accounts).password == "damaged"
+
+    def test_nothing_to_change(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        assert "Nothing to change" in misused(accounts, "update", "alice")
+
+    def test_values_that_make_no_sense(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        assert "permissions: " in refused(accounts, "update", "alice", "--permissions", "")
+        assert "home_dir: " in refused(accounts, "update", "alice", "--home-dir", "")
+
+
+class TestPasswd:
+    def test_it_asks_or_reads_a_file(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        ok(accounts, "passwd", "alice", given="new horse\nnew horse\n")
+        assert verify(only_user(accounts).password, b"new horse")
+        ok(accounts, "passwd", "alice", "--password-file", "-", given="newer horse\n")
+        assert verify(only_user(accounts).password, b"newer horse")
+
+    def test_it_removes(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        ok(accounts, "passwd", "alice", "--remove")
+        assert only_user(accounts) == User("alice", "/srv/alice", public_keys=(KEY,))
+        misused(accounts, "passwd", "alice", "--remove", "--password-file", "-")
+
+    def test_a_bad_one_leaves_the_old_one(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        refused(accounts, "passwd", "alice", "--password-file", "-", given=b"\n")
+
+
+def test_delete(accounts: Accounts) -> None:
+    accounts.store.add(ALICE)
+    assert "its files stay" in ok(accounts, "delete", "alice")
+    assert not accounts.store.users()
+
+
+@pytest.mark.parametrize("command", ["show", "delete", "passwd", "update --status 1"])
+@pytest.mark.parametrize("name", ["nobody", "a\nb\x1b[31m", "\udcff"])
+def test_whoever_is_not_there_is_named_on_one_line(accounts: Accounts, command: str, name: str) -> None:
+    verb, *options = command.split()
+    message = refused(accounts, verb, name, *options)
+    assert "there is no user" in message
+    assert message.strip().isprintable()
+
+
+class TestShowing:
+    HOSTILE = User(
+        "alice",
+        "/srv/[red]x\x1b[31m\nbob",
+        password=HASH,
+        public_keys=(f"{KEY} me\x1b", "damaged"),
+        expiration_date=2**62,
+        permissions={"/": ("list",), "/in\udcff": ()},
+        extra={"totp": {"status": "Plain", "payload": "hunter2"}, "big": "x" * 1000},
+    )
+
+    def test_a_user_in_a_table(self, accounts: Accounts) -> None:
+        accounts.store.add(self.HOSTILE)
+        for command in (["show", "alice"], ["list"]):
+            shown = ok(accounts, *command)
+            assert "/srv/[red]x\\x1b[31m\\nbob" in shown
+            assert "\x1b" not in shown
+            assert "hunter2" not in shown
+            assert HASH not in shown
+        shown = ok(accounts, "show", "alice")
+        assert "present" in shown
+        assert "ssh-ed25519 SHA256:" in shown
+        assert "/in\\xff" in shown
+        assert "cannot log in" in shown
+
+    def test_one_line_for_each_user_in_a_pipe(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        accounts.store.add(User("bob", "/srv/" + "b" * 500, status=0))
+        lines = [line for line in ok(accounts, "list").splitlines() if "/srv/" in line]
+        assert len(lines) == 2
+        assert "password, publickey" in lines[0]
+        assert "disabled" in lines[1]
+        assert "nothing" in lines[1]
+
+    def test_json_for_machines_holds_no_secret(self, accounts: Accounts) -> None:
+        accounts.store.add(self.HOSTILE)
+        shown = json.loads(ok(accounts, "show", "alice", "--json"))
+        assert shown["home_dir"] == self.HOSTILE.home_dir
+        assert shown["has_password"] is True
+        assert "password" not in shown
+        assert "hunter2" not in json.dumps(shown)
+        assert json.loads(ok(accounts, "list", "--json")) == [shown]
+
+    def test_nobody(self, accounts: Accounts) -> None:
+        assert json.loads(ok(accounts, "list", "--json")) == []
+        ok(accounts, "list")
