@@ -37,12 +37,13 @@ def connect(url: str) -> Engine:
     opener = _OPENERS.get(parsed.drivername)
     if opener is None:
         raise Failure(f"database.url: {parsed.drivername!r} is no known kind of database; {_USAGE}")
-    engine = opener(parsed)
     try:
+        engine = opener(parsed)
         with engine.connect():
             return engine
-    except (SQLAlchemyError, OSError, UnicodeError, ValueError) as error:
-        engine.dispose()
+    except ImportError as error:
+        raise Failure(f"database.url: {error.name} is not installed; install conchgo[postgresql]") from None
+    except (SQLAlchemyError, OSError, ValueError) as error:
         raise Failure(f"database.url: cannot open {_shown(parsed)}: {_reason(error)}") from None
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -117,6 +118,12 @@ def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str
     assert "hunter2" not in caught.value.text
     assert "database" in caught.value.text
     assert "\n" not in caught.value.text
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(Failure, match="psycopg is not installed"):
+        connect("postgresql://me@127.0.0.1:1/x")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
