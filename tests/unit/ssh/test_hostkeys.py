@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from conchgo.ssh.hostkeys import HostKeyError, fingerprint, load_host_keys
+from conchgo.ssh.hostkeys import HostKeyError, fingerprint, generate_host_keys, load_host_keys
 from tests.programs import require_program
 
 
@@ -38,6 +38,13 @@ def test_keys_are_made_once_for_the_owner_only(tmp_path) -> None:
     assert sorted(os.listdir(directory)) == ["ssh_host_ed25519_key", "ssh_host_rsa_key"]
     for name in os.listdir(directory):
         assert stat.S_IMODE(os.stat(directory / name).st_mode) == 0o600
+
+
+def test_keys_for_a_server_that_keeps_nothing() -> None:
+    first, second = generate_host_keys(), generate_host_keys()
+
+    assert [key.sshType() for key in first] == [b"ssh-ed25519", b"ssh-rsa"]
+    assert first[0].blob() != second[0].blob()
 
 
 def test_other_keys_beside_are_served_after_ed25519(tmp_path) -> None:
