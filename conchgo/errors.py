@@ -6,10 +6,7 @@ statuses, exit codes or HTTP statuses, in one table each. `text` is shown to cli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from conchgo.paths import VirtualPath
+from typing import ClassVar
 
 
 class ConchgoError(Exception):
@@ -126,18 +123,3 @@ class LoginRefused(ConchgoError):
     def __init__(self, reason: str) -> None:
         super().__init__()
         self.reason = reason
-
-
-class LinkEncountered(ConchgoError):
-    """A storage met a symbolic link on its way: it never follows one, the session's filesystem does.
-
-    `link` is where it lies, `target` what is written in it, `rest` the path's components behind it.
-    """
-
-    default = "symbolic link on the way"
-
-    def __init__(self, link: VirtualPath, target: bytes, rest: tuple[bytes, ...] = ()) -> None:
-        super().__init__()
-        self.link = link
-        self.target = target
-        self.rest = rest

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from conchgo.errors import LinkEncountered, NotADirectory
+from conchgo.errors import NotADirectory
 from conchgo.paths import VirtualPath
 from conchgo.storage import syscalls
+from conchgo.storage.links import LinkEncountered
 
 _PIN: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _RESOLVE: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS

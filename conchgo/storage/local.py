@@ -18,7 +18,6 @@ from conchgo.errors import (
     Failure,
     InvalidArgument,
     IsADirectory,
-    LinkEncountered,
     NotARegularFile,
     Unsupported,
 )
@@ -28,6 +27,7 @@ from conchgo.storage.arguments import check_changes, check_open, check_path, che
 from conchgo.storage.beneath import ParentOpener, Place, best_opener, closed_on_error, link_target, pinned
 from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create, FileStat, Space
+from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
 from conchgo.storage.local_file import LocalFile
 from conchgo.storage.local_listing import LocalListing

@@ -13,7 +13,6 @@ from conchgo.errors import (
     DirectoryNotEmpty,
     InvalidArgument,
     IsADirectory,
-    LinkEncountered,
     NotADirectory,
     NotFound,
     PermissionDenied,
@@ -22,6 +21,7 @@ from conchgo.errors import (
 from conchgo.paths import VirtualPath
 from conchgo.storage.arguments import MAX_NAME, check_changes, check_open, check_path, check_target
 from conchgo.storage.interface import Attributes, Create, Entry, FileStat, Space
+from conchgo.storage.links import LinkEncountered
 from conchgo.storage.memory_file import MemoryFile
 from conchgo.storage.memory_tree import NODE_COST, Budget, Node
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from conchgo.errors import ConchgoError, LinkEncountered, PermissionDenied, TooManyLinks
+from conchgo.errors import ConchgoError, InvalidArgument, PermissionDenied, TooManyLinks
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage.interface import FileStat, Kind, Storage, SymbolicLinks
+from conchgo.storage.links import LinkEncountered
 
 T = TypeVar("T")
 
@@ -56,7 +57,11 @@ class Links:
             except LinkEncountered as met:
                 path = self._onward(met, hops)
             except PermissionDenied:
-                hop = self._next_hop(path, hops, last=last)
+                try:
+                    hop = self._next_hop(path, hops, last=last)
+                except ConchgoError:
+                    # A link that leads round in circles is told of only where it may be seen.
+                    hop = None
                 if hop is None:
                     raise
                 path = hop
@@ -67,23 +72,55 @@ class Links:
 
     def follow_both(self, old: VirtualPath, new: VirtualPath, action: Callable[[VirtualPath, VirtualPath], T]) -> T:
         """Do `action` on two names, without the links on the way to them."""
-        hops = _Hops()
+        old_hops, new_hops = _Hops(), _Hops()
+        old, new = self._resolved_quietly(old, old_hops), self._resolved_quietly(new, new_hops)
         while True:
             try:
-                return action(self._resolved(old, hops, last=False), self._resolved(new, hops, last=False))
+                return action(old, new)
             except LinkEncountered:
-                # One was swapped in after the look: look again.
-                hops.spend()
+                # One was swapped in after the look, or leads round in circles; who may not see it was refused.
+                old_hops.spend()
+                new_hops.spend()
+                old, new = self._resolved(old, old_hops, last=False), self._resolved(new, new_hops, last=False)
+
+    def realpath(self, path: VirtualPath) -> VirtualPath:
+        """The path without those links that lead to what may be listed; every other name stays as it is."""
+        hops = _Hops()
+        here = ROOT
+        for part in path.parts:
+            here = self._seen(here / part, hops)
+        return here
+
+    def _seen(self, path: VirtualPath, hops: _Hops) -> VirtualPath:
+        """Where the path leads, or the path itself where that is not there or not to be listed."""
+        here = path
+        try:
+            while True:
+                try:
+                    return self._stat_without_link(here)[0]
+                except LinkEncountered as met:
+                    here = self._onward(met, hops)
+        except ConchgoError:
+            return path
 
     def _stat_without_link(self, path: VirtualPath) -> tuple[VirtualPath, FileStat]:
         stat = self._storage.lstat(path)
         if stat.kind is Kind.LINK and self._readable is not None:
-            raise LinkEncountered(path, self._readable.readlink(path))
+            raise _met(path, self._readable)
         return path, stat
 
     def _resolved(self, path: VirtualPath, hops: _Hops, *, last: bool) -> VirtualPath:
         while (hop := self._next_hop(path, hops, last=last)) is not None:
             path = hop
+        return path
+
+    def _resolved_quietly(self, path: VirtualPath, hops: _Hops) -> VirtualPath:
+        """The path without the links on the way to its last name, as far as they can be followed."""
+        try:
+            while (hop := self._next_hop(path, hops, last=False)) is not None:
+                path = hop
+        except ConchgoError:
+            pass
         return path
 
     def _next_hop(self, path: VirtualPath, hops: _Hops, *, last: bool) -> VirtualPath | None:
@@ -92,7 +129,7 @@ class Links:
             kind = self._beneath.lstat(path).kind
             if not last or kind is not Kind.LINK or self._readable is None:
                 return None
-            met = LinkEncountered(path, self._readable.readlink(path))
+            met = _met(path, self._readable)
         except LinkEncountered as on_the_way:
             met = on_the_way
         except ConchgoError:
@@ -112,3 +149,11 @@ class Links:
             elif part not in (b"", b"."):
                 here = here / part
         return VirtualPath.parse(b"/".join((bytes(here), *met.rest)))
+
+
+def _met(path: VirtualPath, readable: SymbolicLinks) -> LinkEncountered:
+    """The link that was just seen at the path. If it is none any more, it leads to its own name: look again."""
+    try:
+        return LinkEncountered(path, readable.readlink(path))
+    except InvalidArgument:
+        return LinkEncountered(path, path.name)

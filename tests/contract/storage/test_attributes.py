@@ -10,13 +10,13 @@ import pytest
 from conchgo.errors import (
     InvalidArgument,
     IsADirectory,
-    LinkEncountered,
     NotARegularFile,
     NotFound,
     Unsupported,
 )
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage.interface import Attributes, FileStat
+from conchgo.storage.links import LinkEncountered
 from tests.contract.storage.helpers import FullStorage, get, outcome, p, put
 
 

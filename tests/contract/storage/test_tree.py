@@ -13,13 +13,13 @@ from conchgo.errors import (
     InvalidArgument,
     InvalidPath,
     IsADirectory,
-    LinkEncountered,
     NotADirectory,
     NotFound,
     PermissionDenied,
 )
 from conchgo.paths import MAX_PATH, ROOT, VirtualPath
 from conchgo.storage.interface import Attributes, Create, FreeSpace, HardLinks, Kind, SymbolicLinks
+from conchgo.storage.links import LinkEncountered
 from tests.contract.storage.helpers import FullStorage, get, names, opened, outcome, p, put
 
 strange_names = [b"\xff\xfe", b"back\\slash", b"new\nline", b" ", b"-rf", b"a" * 255, "é".encode(), b"\x01", b"..."]
