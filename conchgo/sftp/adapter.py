@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -12,9 +13,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from conchgo.edge.pools import Runner
+from conchgo.errors import ConchgoError
 from conchgo.paths import VirtualPath
 from conchgo.sftp import conch_attributes
-from conchgo.sftp.filesystem_server import open_options
+from conchgo.sftp.filesystem_server import close_now, open_options
 from conchgo.sftp.longname import longname
 from conchgo.sftp.status import status_of
 from conchgo.vfs.interface import File, Filesystem, Listing
@@ -23,12 +25,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _as_sftp_error(failure: Failure) -> NoReturn:
+def _sftp_error(error: BaseException) -> BaseException:
     """What Conch's server turns into a status: its own error, with our table's code and text."""
-    code, text = status_of(failure.value or RuntimeError("a failure without an error"))
-    if failure.check(EOFError):
-        failure.raiseException()
-    raise SFTPError(code, text.encode("ascii", "backslashreplace").decode("ascii"))
+    if isinstance(error, EOFError):
+        return error
+    code, text = status_of(error)
+    return SFTPError(code, text.encode("ascii", "backslashreplace").decode("ascii"))
+
+
+def _raise_sftp_error(failure: Failure) -> NoReturn:
+    raise _sftp_error(failure.value or RuntimeError("a failure without an error"))
 
 
 class _Worker:
@@ -40,7 +46,12 @@ class _Worker:
 
     def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         result: Deferred[T] = self._runner.run(self._owner, work, *args, **kwargs)
-        return result.addErrback(_as_sftp_error)
+        return result.addErrback(_raise_sftp_error)
+
+    def close(self, close: Callable[[], None]) -> Deferred[None]:
+        """As `run`, and never refused."""
+        closed: Deferred[None] = self._runner.run(self._owner, close)
+        return closed.addErrback(close_now, close).addErrback(_raise_sftp_error)
 
 
 @implementer(ISFTPServer)
@@ -115,7 +126,7 @@ class _AdaptedFile:
         self._appending = appending
 
     def close(self) -> Deferred[None]:
-        return self._worker.run(self._file.close)
+        return self._worker.close(self._file.close)
 
     def readChunk(self, offset: int, length: int) -> Deferred[bytes]:
         return self._worker.run(self._read, offset, length)
@@ -150,9 +161,13 @@ class _AdaptedDirectory:
         self._worker = worker
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes, dict[str, int]]]:
-        for entry in self._listing:
-            line = longname(entry.name, entry.stat, self._filesystem.identity, 0)
-            yield entry.name, line, conch_attributes.from_stat(entry.stat)
+        identity, now = self._filesystem.identity, time.time()
+        try:
+            for entry in self._listing:
+                line = longname(entry.name, entry.stat, identity, now)
+                yield entry.name, line, conch_attributes.from_stat(entry.stat)
+        except ConchgoError as error:
+            raise _sftp_error(error) from error
 
     def close(self) -> Deferred[None]:
-        return self._worker.run(self._listing.close)
+        return self._worker.close(self._listing.close)

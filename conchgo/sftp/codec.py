@@ -91,7 +91,9 @@ def packet(kind: int, request_id: int, body: bytes) -> bytes:
 
 def status(request_id: int, code: int, text: str) -> bytes:
     """STATUS, section 7; the language tag is empty."""
-    return packet(c.FXP_STATUS, request_id, uint32(code) + string(text.encode()) + string(b""))
+    return packet(
+        c.FXP_STATUS, request_id, uint32(code) + string(text.encode("utf-8", "backslashreplace")) + string(b"")
+    )
 
 
 def stat_attributes(stat: FileStat | None) -> bytes:
@@ -104,8 +106,8 @@ def stat_attributes(stat: FileStat | None) -> bytes:
         stat.uid & _UINT32_MAX,
         stat.gid & _UINT32_MAX,
         stat.mode & _UINT32_MAX,
-        _time(stat.atime),
-        _time(stat.mtime),
+        seconds(stat.atime),
+        seconds(stat.mtime),
     )
 
 
@@ -146,6 +148,6 @@ def space(found: Space) -> bytes:
     )
 
 
-def _time(seconds: int) -> int:
+def seconds(time: int) -> int:
     """A time as version 3 can tell it: 32 bits without sign."""
-    return min(max(seconds, 0), _UINT32_MAX)
+    return min(max(time, 0), _UINT32_MAX)

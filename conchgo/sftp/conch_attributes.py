@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from conchgo.sftp import codec
 from conchgo.vfs.interface import Attributes, FileStat
 
 
 def from_stat(stat: FileStat | None) -> dict[str, int]:
+    """What Conch's own server can put into ATTRS: it packs the numbers as they are."""
     if stat is None:
         return {}
     return {
@@ -16,8 +18,8 @@ def from_stat(stat: FileStat | None) -> dict[str, int]:
         "uid": stat.uid,
         "gid": stat.gid,
         "permissions": stat.mode,
-        "atime": stat.atime,
-        "mtime": stat.mtime,
+        "atime": codec.seconds(stat.atime),
+        "mtime": codec.seconds(stat.mtime),
     }
 
 
@@ -45,16 +47,19 @@ def to_changes(attributes: Mapping[str, Any]) -> Attributes:
     )
 
 
-def to_stat(attributes: Mapping[str, Any]) -> FileStat | None:
-    """None where the dictionary lacks what ATTRS would tell."""
-    try:
-        return FileStat(
-            mode=attributes["permissions"],
-            size=attributes["size"],
-            uid=attributes["uid"],
-            gid=attributes["gid"],
-            atime=int(attributes["atime"]),
-            mtime=int(attributes["mtime"]),
+def encoded(attributes: Mapping[str, Any]) -> bytes:
+    """What an ISFTPServer found out, as ATTRS: just what it knows, the mode with the file's type."""
+    return codec.attributes(
+        Attributes(
+            size=attributes.get("size"),
+            uid=attributes.get("uid"),
+            gid=attributes.get("gid"),
+            mode=attributes.get("permissions"),
+            atime=_time(attributes.get("atime")),
+            mtime=_time(attributes.get("mtime")),
         )
-    except KeyError:
-        return None
+    )
+
+
+def _time(seconds: float | None) -> int | None:
+    return None if seconds is None else codec.seconds(int(seconds))

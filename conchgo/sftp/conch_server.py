@@ -12,18 +12,28 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from conchgo import errors
-from conchgo.sftp import codec, conch_attributes
+from conchgo.sftp import conch_attributes
 from conchgo.sftp import constants as c
 from conchgo.sftp.filesystem_server import NAMES_PER_REPLY
 from conchgo.sftp.requests import Row, extended
 from conchgo.sftp.server import Name, ServedDirectory, ServedFile
 from conchgo.vfs.interface import Attributes
 
-#: What Conch's users raise, as our errors; OSErrors keep the texts that our table gives them, never a real path.
+#: What the codes of an SFTPError mean; its text is for the client.
 _BY_CODE: Final[Mapping[int, type[errors.ConchgoError]]] = {
     c.FX_NO_SUCH_FILE: errors.NotFound,
     c.FX_PERMISSION_DENIED: errors.PermissionDenied,
     c.FX_OP_UNSUPPORTED: errors.Unsupported,
+}
+
+#: What else ISFTPServers raise; the text is ours, for theirs may tell a real path.
+_BY_TYPE: Final[Mapping[type[BaseException], type[errors.ConchgoError]]] = {
+    FileNotFoundError: errors.NotFound,
+    PermissionError: errors.PermissionDenied,
+    FileExistsError: errors.AlreadyExists,
+    NotADirectoryError: errors.NotADirectory,
+    IsADirectoryError: errors.IsADirectory,
+    NotImplementedError: errors.Unsupported,
 }
 
 
@@ -33,14 +43,9 @@ def _translated(failure: Failure) -> None:
         if error.code == c.FX_EOF:
             raise EOFError
         raise _BY_CODE.get(error.code, errors.Failure)(str(error.message))
-    if isinstance(error, FileNotFoundError):
-        raise errors.NotFound
-    if isinstance(error, PermissionError):
-        raise errors.PermissionDenied
-    if isinstance(error, FileExistsError):
-        raise errors.AlreadyExists
-    if isinstance(error, NotImplementedError):
-        raise errors.Unsupported
+    for kind, meant in _BY_TYPE.items():
+        if isinstance(error, kind):
+            raise meant
     failure.raiseException()
 
 
@@ -53,6 +58,9 @@ class ConchServer:
 
     def __init__(self, client: ISFTPServer) -> None:
         self._client = client
+
+    def cancel(self) -> None:
+        """There is no word for it in ISFTPServer."""
 
     def extensions(self) -> Mapping[bytes, Row]:
         """What its gotVersion tells; each is answered by its extendedRequest."""
@@ -78,10 +86,10 @@ class ConchServer:
         return _asked(self._client.openDirectory, path).addCallback(ConchDirectory)
 
     def stat(self, path: bytes) -> Deferred[bytes]:
-        return _asked(self._client.getAttrs, path, True).addCallback(_encoded)
+        return _asked(self._client.getAttrs, path, True).addCallback(conch_attributes.encoded)
 
     def lstat(self, path: bytes) -> Deferred[bytes]:
-        return _asked(self._client.getAttrs, path, False).addCallback(_encoded)
+        return _asked(self._client.getAttrs, path, False).addCallback(conch_attributes.encoded)
 
     def setstat(self, path: bytes, changes: Attributes) -> Deferred[None]:
         return _asked(self._client.setAttrs, path, conch_attributes.from_changes(changes))
@@ -123,7 +131,7 @@ class ConchFile:
         chunks: list[bytes] = []
         while length:
             try:
-                chunk = await _asked(self._file.readChunk, offset, length)
+                chunk = (await _asked(self._file.readChunk, offset, length))[:length]
             except EOFError:
                 break
             if not chunk:
@@ -137,7 +145,7 @@ class ConchFile:
         return _asked(self._file.writeChunk, offset, data)
 
     def stat(self) -> Deferred[bytes]:
-        return _asked(self._file.getAttrs).addCallback(_encoded)
+        return _asked(self._file.getAttrs).addCallback(conch_attributes.encoded)
 
     def set_attributes(self, changes: Attributes) -> Deferred[None]:
         return _asked(self._file.setAttrs, conch_attributes.from_changes(changes))
@@ -160,7 +168,7 @@ class ConchDirectory:
         self._entries: Iterator[Any] = iter(directory)
 
     def names(self) -> Deferred[Sequence[Name]]:
-        return ensureDeferred(self._next_names())
+        return _asked(lambda: ensureDeferred(self._next_names()))
 
     async def _next_names(self) -> Sequence[Name]:
         names: list[Name] = []
@@ -169,15 +177,8 @@ class ConchDirectory:
             if entry is None:
                 break
             filename, line, attributes = await entry if isinstance(entry, Deferred) else entry
-            names.append(Name(filename, line, _encoded(attributes)))
+            names.append(Name(filename, line, conch_attributes.encoded(attributes)))
         return names
 
     def close(self) -> Deferred[None]:
         return _asked(self._directory.close)
-
-
-def _encoded(attributes: Mapping[str, Any]) -> bytes:
-    stat = conch_attributes.to_stat(attributes)
-    if stat is not None:
-        return codec.stat_attributes(stat)
-    return codec.attributes(conch_attributes.to_changes(attributes))

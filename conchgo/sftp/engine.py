@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -39,6 +39,8 @@ MAX_QUEUED: Final = 64
 MAX_PROMISED: Final = 2 * 1024 * 1024
 #: Requests started before the reactor gets a turn.
 MAX_BURST: Final = 64
+#: What has a version where requests have their id: there is nothing that could be answered.
+_WITHOUT_ID: Final = frozenset({c.FXP_INIT, c.FXP_VERSION})
 
 
 class Request:
@@ -70,8 +72,10 @@ class Engine:
         self._outstanding: deque[Request] = deque()
         self._promised = 0
         self._lane_busy = False
+        self._started = False
         self._greeted = False
         self._pumping = False
+        self._resting = False
         self._input_ended = False
         self._draining = False
         self._ended = False
@@ -95,6 +99,8 @@ class Engine:
 
     def started(self, stream: Stream) -> None:
         self._stream = stream
+        self._started = True
+        self._pump()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -113,6 +119,7 @@ class Engine:
 
     def connection_lost(self) -> None:
         self._ended = True
+        self._server.cancel()
         self._queue.clear()
         for handle in self._handles.pop_all():
             if handle.idle:
@@ -126,6 +133,9 @@ class Engine:
             try:
                 packet = self._framer.next_packet()
             except Oversized as packet_error:
+                if not self._greeted:
+                    self._abort("no INIT")
+                    return
                 request = Request(packet_error.request_id, packet_error.size)
                 request.reply = codec.status(request.request_id, c.FX_BAD_MESSAGE, "the packet is too large")
                 self._queue.append(request)
@@ -137,6 +147,8 @@ class Engine:
                 return
             if not self._greeted:
                 self._greet(packet)
+            elif packet[0] in _WITHOUT_ID:
+                self._abort("a second INIT")
             else:
                 self._queue.append(self._parsed(packet))
 
@@ -147,9 +159,7 @@ class Engine:
             self._abort("no INIT of version 3 or later")
             return
         self._greeted = True
-        pairs = b"".join(
-            codec.string(name) + codec.string(row.version) for name, row in self._extensions.items() if row.version
-        )
+        pairs = b"".join(codec.string(name) + codec.string(row.version) for name, row in self._extensions.items())
         self._stream.consumed(len(packet) + 4)
         self._stream.write(codec.packet(c.FXP_VERSION, c.VERSION, pairs))
 
@@ -175,7 +185,7 @@ class Engine:
 
     def _pump(self) -> None:
         """Start what may be started. Work that is done at once comes back here: the loop that runs goes on."""
-        if self._pumping or self._ended:
+        if self._pumping or self._resting or self._ended or not self._started:
             return
         self._pumping = True
         burst = 0
@@ -183,7 +193,8 @@ class Engine:
             self._fill_queue()
             while self._queue and self._may_start(self._queue[0]):
                 if burst == MAX_BURST:
-                    self._reactor.callLater(0, self._pump)
+                    self._resting = True
+                    self._reactor.callLater(0, self._rested)
                     break
                 burst += 1
                 self._start(self._queue.popleft())
@@ -195,6 +206,10 @@ class Engine:
             self._input_ended or (self._draining and not self._handles)
         ):
             self._end()
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._pump()
 
     def _may_start(self, request: Request) -> bool:
         if self._stream.congested or len(self._outstanding) >= MAX_OUTSTANDING:
@@ -264,9 +279,15 @@ class Engine:
             self._handles.remove(handles[0])
 
     def _finished(self, result: Any, request: Request, row: Row) -> None:
-        if row is requests.OPEN or row is requests.OPENDIR:
-            result = self._opened(OpenHandle(result, is_file=row is requests.OPEN))
-        self._complete(request, row, row.reply(request.request_id, result))
+        try:
+            if row is requests.OPEN or row is requests.OPENDIR:
+                result = self._opened(OpenHandle(result, is_file=row is requests.OPEN))
+            reply = row.reply(request.request_id, result)
+        except Exception as error:
+            # An ISFTPServer returned what no reply can be made of.
+            self._failed(Failure(error), request, row)
+            return
+        self._complete(request, row, reply)
 
     def _failed(self, failure: Failure, request: Request, row: Row) -> None:
         error = failure.value or RuntimeError("a failure without an error")
@@ -325,13 +346,10 @@ class Engine:
         self._stream.exit(1)
 
     def _discard(self, handle: OpenHandle) -> None:
-        try:
-            result = handle.opened.close()
-        except ConchgoError as error:
-            _log.info("closing an abandoned handle failed: {reason}", reason=error.text)
-            return
-        if isinstance(result, Deferred):
-            result.addErrback(lambda failure: _log.failure("closing an abandoned handle failed", failure))
+        """Close it; whatever goes wrong, the next one gets its turn."""
+        maybeDeferred(handle.opened.close).addErrback(
+            lambda failure: _log.failure("closing an abandoned handle failed", failure)
+        )
 
     def _bug(self, failure: Failure) -> None:
         _log.failure("a reply could not be made", failure)

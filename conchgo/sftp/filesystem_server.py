@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
 from conchgo.edge.pools import Runner
-from conchgo.errors import ConchgoError, InvalidArgument
+from conchgo.errors import Busy, ConchgoError, InvalidArgument
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -34,6 +37,7 @@ class FilesystemServer:
         self._runner = runner
         self._owner = owner
         self._extensions = extensions
+        self.cancelled = False
 
     def path(self, raw: bytes) -> VirtualPath:
         """Raises InvalidPath."""
@@ -44,6 +48,14 @@ class FilesystemServer:
         if self.filesystem.immediate:
             return work(*args, **kwargs)
         return self._runner.run(self._owner, work, *args, **kwargs)
+
+    def close(self, close: Callable[[], None]) -> Maybe[None]:
+        """Closing is never refused: where the pool takes no more work it is done here, for a wait is no leak."""
+        closed = self.run(close)
+        return closed.addErrback(close_now, close) if isinstance(closed, Deferred) else closed
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
     def extensions(self) -> Mapping[bytes, Row]:
         return self._extensions
@@ -98,6 +110,12 @@ class FilesystemServer:
         return self.run(lambda: codec.space(self.filesystem.space(path)))
 
 
+def close_now(refused: Failure, close: Callable[[], None]) -> None:
+    """What a pool refused as Busy, done in this thread; other failures stay what they are."""
+    refused.trap(Busy)
+    close()
+
+
 def open_options(flags: int, attributes: Attributes) -> OpenOptions:
     """The flags of OPEN, section 6.3.
 
@@ -135,6 +153,10 @@ class OpenedFile:
             return self._server.run(self._file.append, memoryview(data))
         return self._server.run(self._file.pwritev, [memoryview(data)], offset)
 
+    def found(self) -> Maybe[FileStat]:
+        """What `stat` tells, as it is known here."""
+        return self._server.run(self._file.stat)
+
     def stat(self) -> Maybe[bytes]:
         return self._server.run(lambda: codec.stat_attributes(self._file.stat()))
 
@@ -148,7 +170,7 @@ class OpenedFile:
         return self._server.space(self._path)
 
     def close(self) -> Maybe[None]:
-        return self._server.run(self._file.close)
+        return self._server.close(self._file.close)
 
 
 class OpenedDirectory:
@@ -163,7 +185,7 @@ class OpenedDirectory:
         return self._server.run(self._next_names)
 
     def close(self) -> Maybe[None]:
-        return self._server.run(self._listing.close)
+        return self._server.close(self._listing.close)
 
     def _next_names(self) -> Sequence[Name]:
         identity, now = self._server.filesystem.identity, time.time()

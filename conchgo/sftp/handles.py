@@ -72,7 +72,7 @@ class HandleTable:
             raise TooManyOpenFiles(f"too many open files: a session may have {self._limit}, close some first")
 
     def add(self, handle: OpenHandle) -> bytes:
-        handle.name = self._next.to_bytes(4, "big")
+        handle.name = self._next.to_bytes(8, "big")
         self._next += 1
         self._handles[handle.name] = handle
         return handle.name

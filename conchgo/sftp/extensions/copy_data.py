@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from conchgo.errors import InvalidArgument
+from conchgo.errors import Cancelled, InvalidArgument
 from conchgo.sftp.codec import Reader
+from conchgo.sftp.filesystem_server import FilesystemServer, OpenedFile
 from conchgo.sftp.requests import Handles, Row, ok
-from conchgo.sftp.server import Maybe, ServedFile, Server
+from conchgo.sftp.server import Maybe
 
 #: Bytes of one step: each waits for its turn like a READ and a WRITE, so others are served in between.
 _STEP: Final = 1024 * 1024
@@ -23,28 +24,40 @@ def _parse(reader: Reader) -> tuple[Any, ...]:
     return source, reader.string(), offset, length, reader.uint64()
 
 
-def _copy(_: Server, source: ServedFile, target: ServedFile, offset: int, length: int, to: int) -> Deferred[None]:
+def _copy(
+    server: FilesystemServer, source: OpenedFile, target: OpenedFile, offset: int, length: int, to: int
+) -> Deferred[None]:
     """`length` 0 means to the end of the file.
 
     Raises:
+        EOFError: the file ends before `length` bytes; those that were there are copied.
         InvalidArgument: the ranges are of one handle and overlap, or end behind what a file can hold.
+        Cancelled: the client is gone.
     """
-    span = length or 2**63 - max(offset, to) - 1
-    if max(offset, to) + span > 2**63 - 1:
+    return ensureDeferred(_steps(server, source, target, offset, length, to))
+
+
+async def _steps(
+    server: FilesystemServer, source: OpenedFile, target: OpenedFile, offset: int, length: int, to: int
+) -> None:
+    # The end as it is now: two handles may be of one file, and a copy that feeds itself would never end.
+    there = max(0, (await _awaited(source.found())).size - offset)
+    span = min(length or there, there)
+    if to + span > 2**63 - 1:
         raise InvalidArgument("the range is larger than a file can be")
     if source is target and offset < to + span and to < offset + span:
         raise InvalidArgument("source and target overlap")
-    return ensureDeferred(_steps(source, target, offset, span, to))
-
-
-async def _steps(source: ServedFile, target: ServedFile, offset: int, length: int, to: int) -> None:
     copied = 0
-    while copied < length:
-        data = await _awaited(source.read(offset + copied, min(_STEP, length - copied)))
+    while copied < span:
+        if server.cancelled:
+            raise Cancelled
+        data = await _awaited(source.read(offset + copied, min(_STEP, span - copied)))
         if not data:
-            return
+            break
         await _awaited(target.write(to + copied, data))
         copied += len(data)
+    if copied < length:
+        raise EOFError
 
 
 async def _awaited(result: Maybe[Any]) -> Any:
