@@ -1,0 +1,57 @@
+# make serve     a server on 127.0.0.1:2022, with all its state in ./var
+# make test      lint, types, layers, tests
+# make test-all  the same with the full matrices and the big sizes
+# make lint      lint, types, layers only
+# make clean     remove what was made, except ./var
+
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG := var/conchgo.toml
+
+.PHONY: serve test test-all lint programs clean
+
+serve: $(CONFIG)
+	@printf '\n  sftp -P 2022 demo@127.0.0.1\n\n'
+	@printf 'A new password for demo: $(BIN)/conchgo user --config $(CONFIG) passwd demo\n\n'
+	@exec $(BIN)/conchgo serve --config $(CONFIG)
+
+test: lint programs
+	$(BIN)/pytest -n 2 -m 'not full'
+
+test-all: lint programs
+	$(BIN)/pytest -n 2
+
+lint: .venv/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+programs:
+	@sh tests/install_programs.sh
+
+# On the first run: the user demo with a password that is shown once and stored as a hash only.
+$(CONFIG): | .venv/installed
+	@mkdir -p -m 700 var
+	@printf '%s\n' '# Made by `make serve`; etc/conchgo.toml explains every key.' \
+	    '[service]' 'state_directory = "."' '[ssh]' 'listen = ["127.0.0.1:2022"]' > $@.new
+	@password=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(12))') && \
+	    printf '%s\n' "$$password" | $(BIN)/conchgo user --config $@.new add demo --password-file - && \
+	    mv $@.new $@ && printf '\ndemo has the password %s (shown only now)\n' "$$password"
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/install_programs.sh python3-venv
+	$(PYTHON) -m venv .venv
+
+.venv/installed: setup.py | .venv/bin/python
+	$(BIN)/pip install -q -e .
+	@touch $@
+
+.venv/installed-for-tests: setup.py | .venv/bin/python
+	$(BIN)/pip install -q -e '.[test]'
+	@touch $@ .venv/installed
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f twisted/plugins/dropin.cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

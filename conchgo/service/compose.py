@@ -99,6 +99,7 @@ def assemble(
         ),
         clock=reactor,
     )
+    factory.noisy = False
     return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
 
 

@@ -47,9 +47,10 @@ class ConchgoService(Service):
 
     _log = Logger()
 
-    def __init__(self, path: str, settings: Settings) -> None:
+    def __init__(self, path: str, settings: Settings, foreground: bool = True) -> None:
         self._path = path
         self._settings = settings
+        self._foreground = foreground
         self._server: Server | None = None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -69,6 +70,8 @@ class ConchgoService(Service):
         except StartError as error:
             if self._settings.log.file != "-":
                 self._log.critical("{reason}", reason=str(error))
+            if not self._foreground:
+                raise  # the process that started the daemon waits for twistd to pass this on
             refuse(f"{self._path}: {error}")
         self._server = server
 
@@ -86,7 +89,7 @@ def makeService(options: Options) -> Service:
     """What twistd runs."""
     path = path_or_default(options["config"])
     try:
-        return ConchgoService(path, load(path))
+        return ConchgoService(path, load(path), foreground=bool(options.parent and options.parent["nodaemon"]))
     except ConfigurationError as error:
         refuse(str(error))
 

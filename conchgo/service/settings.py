@@ -238,7 +238,7 @@ def _check_environment() -> None:
         section, delimiter, _ = upper.removeprefix(PREFIX).partition(_DELIMITER)
         ours = upper.startswith(PREFIX) and (delimiter or section.lower() in Settings.model_fields)
         if ours and upper not in known:
-            close = difflib.get_close_matches(upper, known, 1)
+            close = difflib.get_close_matches(upper, known, 1, cutoff=0.8)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigurationError(f"environment variable {_one_line(name)}: unknown key{hint}")
 
