@@ -83,7 +83,9 @@ def test_a_stat_is_told_whole(size: int, owner: tuple[int, int], mode: int, time
     assert reader.rest() == b""
 
 
-@pytest.mark.parametrize(("time", "told"), [(-1, 0), (0, 0), (2**31, 2**31), (2**32 - 1, 2**32 - 1), (2**32, 2**32 - 1)])
+@pytest.mark.parametrize(
+    ("time", "told"), [(-1, 0), (0, 0), (2**31, 2**31), (2**32 - 1, 2**32 - 1), (2**32, 2**32 - 1)]
+)
 def test_times_that_version_3_cannot_tell_are_the_nearest_that_it_can(time: int, told: int) -> None:
     found = Reader(codec.stat_attributes(FileStat(0o100644, 1, 2, 3, time, time))).attributes()
     assert (found.atime, found.mtime) == (told, told)
@@ -94,9 +96,7 @@ def test_an_unknown_stat_has_no_attributes() -> None:
 
 
 def test_a_status_on_the_wire() -> None:
-    assert codec.status(7, c.FX_FAILURE, "no") == (
-        b"\0\0\0\x13" b"\x65" b"\0\0\0\x07" b"\0\0\0\x04" b"\0\0\0\x02no" b"\0\0\0\0"
-    )
+    assert codec.status(7, c.FX_FAILURE, "no") == (b"\0\0\0\x13\x65\0\0\0\x07\0\0\0\x04\0\0\0\x02no\0\0\0\0")
 
 
 def test_a_text_that_is_no_utf_8_still_makes_a_status() -> None:
