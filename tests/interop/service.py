@@ -1,0 +1,116 @@
+"""Running servers as tests see them: where one is, who may log in, what it logged."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+
+from conchgo.accounts.model import User
+from tests.interop.keys import public_lines
+from tests.interop.starter import FAST, Setup, start
+
+USERNAME, PASSWORD = "alice", "secret"
+
+#: A cheap hash: here nobody attacks it.
+PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+#: What no log of a healthy server holds.
+_TROUBLE = ("Traceback", "Unhandled", '"traceback"', '"level":"error"', '"level":"critical"')
+
+
+@dataclass
+class Service:
+    """One server process. `home` is the directory of its first user, `path` the way through the engine."""
+
+    process: BaseProcess
+    port: int
+    state: Path
+    home: Path
+    path: str
+    keys: Path
+    host: str = "127.0.0.1"
+    username: str = USERNAME
+    password: str = PASSWORD
+
+    def audit(self, *actions: str) -> list[dict[str, Any]]:
+        """The events so far, of some actions or of all."""
+        events = [json.loads(line) for line in (self.state / "audit").read_text().splitlines()]
+        return [event for event in events if not actions or event["action"] in actions]
+
+    def descriptors(self) -> list[str]:
+        """What the process has open, by name."""
+        directory = f"/proc/{self.process.pid}/fd"
+        return sorted(filter(None, (_link_target(f"{directory}/{name}") for name in os.listdir(directory))))
+
+    def stop(self) -> None:
+        """End it as systemd would. Fails where it does not end well, or where its log tells of trouble."""
+        assert self.process.pid is not None
+        if self.process.is_alive():
+            os.kill(self.process.pid, signal.SIGTERM)
+        self.process.join(10)
+        late = self.process.is_alive()
+        if late:
+            self.process.kill()
+            self.process.join()
+        check_log((self.state / "log").read_text(errors="backslashreplace"))
+        assert not late, "the server did not end in time"
+        assert self.process.exitcode == 0, f"the server ended with {self.process.exitcode}"
+
+
+class Servers:
+    """Starts servers for one test."""
+
+    def __init__(self, directory: Path, keys: Path) -> None:
+        self._directory = directory
+        self._keys = keys
+        self._running: list[Service] = []
+
+    def user(self, username: str = USERNAME, **fields: Any) -> User:
+        """A user who may do everything in a home of its own, as far as `fields` do not say otherwise."""
+        home = self._directory / f"home-{username}"
+        home.mkdir(exist_ok=True)
+        record = {"home_dir": str(home), "password": PASSWORD_HASH, "public_keys": public_lines(self._keys), **fields}
+        return User(username, **record)
+
+    def start(self, *users: User, path: str = FAST, **setup: Any) -> Service:
+        """A server for these users (default: one); `setup` is of `Setup`."""
+        state = self._directory / f"state-{len(self._running)}"
+        state.mkdir()
+        users = users or (self.user(),)
+        process, port = start(Setup(str(state), users, path, **setup))
+        service = Service(process, port, state, Path(users[0].home_dir), path, self._keys, username=users[0].username)
+        self._running.append(service)
+        return service
+
+    def stop(self) -> None:
+        while self._running:
+            self._running.pop().stop()
+
+
+def _link_target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
+
+
+def check_log(text: str) -> None:
+    trouble = [line for line in text.splitlines() if any(word in line for word in _TROUBLE)]
+    assert not trouble, "the server's log tells of trouble:\n" + "\n".join(trouble)
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.01)

@@ -1,0 +1,96 @@
+"""The service in a process of its own, for what `conchgo portable` can't do: several users, and the generic path.
+
+Processes are forked from one that has imported most of conchgo already, so that starting takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from conchgo.accounts.model import User
+
+FAST, GENERIC = "fast", "generic"
+
+#: What a fork may share. Not what imports Twisted's reactor: its epoll descriptor must be each process' own.
+_PRELOAD = [
+    "conchgo.auth.passwords",
+    "conchgo.events.audit",
+    "conchgo.service.accounts",
+    "conchgo.service.log",
+    "conchgo.service.settings",
+    "conchgo.sftp.subsystem",
+    "conchgo.storage.local",
+    "conchgo.vfs.compose",
+]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What to serve, and how. `ssh` holds keys of the configuration's section; the logs are made in `state`."""
+
+    state: str
+    users: tuple[User, ...]
+    path: str = FAST
+    ssh: Mapping[str, Any] = field(default_factory=dict)
+    umask: int = 0o022
+    grace_time: float = 3
+
+
+def start(setup: Setup) -> tuple[BaseProcess, int]:
+    """A server that listens, and its port."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    ready, tell = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(setup, tell), daemon=True)
+    process.start()
+    tell.close()
+    try:
+        return process, ready.recv()
+    except EOFError:
+        process.join()
+        with open(os.path.join(setup.state, "log"), errors="replace") as log:
+            raise RuntimeError(f"the server did not start: {log.read()}") from None
+
+
+def _run(setup: Setup, ready: Connection) -> None:
+    output = os.open(os.path.join(setup.state, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    from twisted.internet import reactor
+
+    from conchgo.accounts.memory import MemoryAccountStore
+    from conchgo.events.audit import AuditLog
+    from conchgo.service import log
+    from conchgo.service.compose import assemble
+    from conchgo.service.listeners import AddressEndpoint
+    from conchgo.service.settings import SSHSection, ThreadsSection
+    from tests.interop.generic import PlainRealm
+    from tests.ssh_server import HOST_KEY
+
+    log.begin("-", "info")
+    os.umask(setup.umask)
+    server = assemble(
+        reactor,
+        store=MemoryAccountStore(setup.users),
+        host_keys=[HOST_KEY],
+        listen={"tests": AddressEndpoint(reactor, "127.0.0.1", 0)},
+        ssh=SSHSection(**{"failure_delay": 0, **setup.ssh}),
+        threads=ThreadsSection(),
+        umask=setup.umask,
+        grace_time=setup.grace_time,
+        audit=AuditLog(os.path.join(setup.state, "audit")),
+    )
+    if setup.path == GENERIC:
+        portal = server._parts.factory.portal
+        portal.realm = PlainRealm(portal.realm)
+    server.privilegedStartService()
+    server.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
+    reactor.callWhenRunning(ready.send, server.ports[0].getHost().port)
+    reactor.run()

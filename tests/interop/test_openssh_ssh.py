@@ -1,0 +1,98 @@
+"""OpenSSH's ssh: logins with every kind of key, new keys on the way, channels, and what is not offered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.interop.commands import address, run, sftp, ssh_options
+from tests.interop.keys import KEY_TYPES
+from tests.interop.service import Servers, Service
+from tests.interop.starter import FAST, GENERIC
+from tests.interop.trees import content
+from tests.programs import require_program
+
+
+def ssh(service: Service, *options: str, command: str = "", key: str = "ed25519", status: int = 1) -> bytes:
+    """What was said. A shell is answered with one line and status 1."""
+    program = require_program("ssh")
+    # The first value of an option counts.
+    arguments = [program, "-oLogLevel=INFO", *options, *ssh_options(service, key), address(service).rstrip(":")]
+    done = run([*arguments, *command.split()], status=status)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("key", KEY_TYPES)
+def test_a_key_of_each_type_logs_in(fast_service: Service, key: str) -> None:
+    """The only host key is ed25519: what users may sign with is another list (RFC 8308, server-sig-algs)."""
+    assert b"Hi alice!" in ssh(fast_service, key=key)
+    assert [event["method"] for event in fast_service.audit("login")] == ["publickey"]
+
+
+@pytest.mark.parametrize("algorithm", ["rsa-sha2-256", "rsa-sha2-512"])
+def test_an_rsa_key_signs_with_sha2(fast_service: Service, algorithm: str) -> None:
+    option = f"-oPubkeyAcceptedAlgorithms={algorithm}"
+    assert b"Hi alice!" in ssh(fast_service, option, key="rsa")
+
+
+def test_an_rsa_key_does_not_sign_with_sha1(fast_service: Service) -> None:
+    ssh(fast_service, "-oPubkeyAcceptedAlgorithms=ssh-rsa", key="rsa", status=255)
+    assert not fast_service.audit("login")
+
+
+@pytest.mark.parametrize(("password", "status"), [("secret", 1), ("wrong", 255), ("", 255)])
+def test_passwords(fast_service: Service, tmp_path: Path, password: str, status: int) -> None:
+    """ssh takes a password from a program that it starts."""
+    helper = tmp_path / "askpass"
+    helper.write_text(f"#!/bin/sh\necho '{password}'\n")
+    helper.chmod(0o700)
+    options = ["-oBatchMode=no", "-oPreferredAuthentications=password", "-oNumberOfPasswordPrompts=1"]
+    environment = {"SSH_ASKPASS": str(helper), "SSH_ASKPASS_REQUIRE": "force"}
+    arguments = [require_program("ssh"), *options, *ssh_options(fast_service), address(fast_service).rstrip(":")]
+    run(arguments, env=environment, status=status)
+
+
+@pytest.mark.parametrize("path", [FAST, GENERIC])
+def test_new_keys_in_the_middle_of_a_transfer(servers: Servers, local: Path, path: str) -> None:
+    service = servers.start(path=path)
+    (local / "file").write_bytes(content(5 * 1024 * 1024))
+    options = ["-oRekeyLimit=1M", "-oLogLevel=DEBUG1", "-v"]
+    output = sftp(service, f"put {local}/file /file", f"get /file {local}/back", options=options)
+    assert output.count(b"SSH2_MSG_NEWKEYS received") > 5
+    assert (local / "back").read_bytes() == (service.home / "file").read_bytes() == content(5 * 1024 * 1024)
+
+
+def test_several_channels_share_a_connection(fast_service: Service, local: Path) -> None:
+    socket = local / "control"
+    master = ["-oControlMaster=yes", f"-oControlPath={socket}", "-oControlPersist=yes"]
+    ssh(fast_service, *master, "-N", "-f", status=0)
+    try:
+        for number in range(3):
+            (local / f"file{number}").write_bytes(content(10_000, number))
+            sftp(fast_service, f"put {local}/file{number} /", options=[f"-oControlPath={socket}"])
+    finally:
+        ssh(fast_service, f"-oControlPath={socket}", "-O", "exit", status=0)
+    assert sorted(os.listdir(fast_service.home)) == ["file0", "file1", "file2"]
+    assert len(fast_service.audit("login")) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "command", "status", "text"),
+    [
+        ("-T", "", 1, b"This is a file server without a shell"),
+        ("-T", "id", 127, b"id: not enabled on this server"),
+        ("-s", "nonsense", 255, b"subsystem request failed"),
+        ("-W127.0.0.1:22", "", 255, b"administratively prohibited"),
+        ("-oKexAlgorithms=diffie-hellman-group1-sha1", "", 255, b"no matching key exchange method found"),
+        ("-oCiphers=3des-cbc", "", 255, b"no matching cipher found"),
+        ("-oMACs=hmac-md5", "", 255, b"no matching MAC found"),
+        ("-oHostKeyAlgorithms=ssh-rsa", "", 255, b"no matching host key type found"),
+    ],
+)
+def test_what_is_not_offered_is_refused_with_a_word(
+    fast_service: Service, option: str, command: str, status: int, text: bytes
+) -> None:
+    assert text in ssh(fast_service, option, command=command, status=status)
+    assert b"Hi alice!" in ssh(fast_service)
