@@ -62,8 +62,3 @@ if _has_finite_field_dh():
 def supported_key_exchanges() -> frozenset[bytes]:
     """What Conch and the installed cryptography library can do, the rows above included."""
     return frozenset(_kex.getSupportedKeyExchanges())
-
-
-def group_prime(key_exchange: bytes) -> int | None:
-    """The prime of a fixed-group key exchange; None for every other kind."""
-    return _kex.getDHGeneratorAndPrime(key_exchange)[1] if _kex.isFixedGroup(key_exchange) else None

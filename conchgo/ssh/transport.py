@@ -11,7 +11,6 @@ from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
     DISCONNECT_KEY_EXCHANGE_FAILED,
-    DISCONNECT_PROTOCOL_ERROR,
     DISCONNECT_PROTOCOL_VERSION_NOT_SUPPORTED,
     DISCONNECT_SERVICE_NOT_AVAILABLE,
     MSG_DEBUG,
@@ -34,7 +33,6 @@ from zope.interface import implementer
 
 from conchgo import __version__
 from conchgo.paths import escaped
-from conchgo.ssh.conch_private import group_prime
 from conchgo.ssh.packets import Opener, Sealer
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
@@ -312,11 +310,8 @@ class ServerTransport(SSHServerTransport):
 
     def _ssh_KEX_INIT(self, packet: bytes) -> None:
         fields = Reader(packet)
-        value = fields.string()
+        fields.string()
         fields.end()
-        prime = group_prime(self.kexAlg)
-        if prime is not None and not 1 < int.from_bytes(value, "big") < prime - 1:
-            raise ProtocolViolation("bad public value of the key exchange", DISCONNECT_KEY_EXCHANGE_FAILED)
         try:
             self.ssh_KEX_DH_GEX_REQUEST_OLD(packet)
         except (ValueError, TypeError):
@@ -338,7 +333,7 @@ class ServerTransport(SSHServerTransport):
 
     def ssh_NEWKEYS(self, packet: bytes) -> None:
         if packet:
-            raise ProtocolViolation("NEWKEYS takes no data", DISCONNECT_PROTOCOL_ERROR)
+            raise ProtocolViolation("NEWKEYS takes no data")
         self._opener.ciphers = self.currentEncryptions = self.nextEncryptions
         self._expected = MSG_KEXINIT
 

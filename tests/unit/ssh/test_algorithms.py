@@ -63,5 +63,5 @@ def test_the_groups_go_with_the_hashes_of_rfc_8268() -> None:
 
     assert rows[b"diffie-hellman-group14-sha256"].hashProcessor is sha256
     assert rows[b"diffie-hellman-group16-sha512"].hashProcessor is sha512
-    assert conch_private.group_prime(b"diffie-hellman-group16-sha512") == conch_private.GROUP16_PRIME
-    assert conch_private.group_prime(b"curve25519-sha256") is None
+    assert rows[b"diffie-hellman-group14-sha256"].prime == conch_private.GROUP14_PRIME
+    assert rows[b"diffie-hellman-group16-sha512"].prime == conch_private.GROUP16_PRIME

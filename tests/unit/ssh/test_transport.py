@@ -11,6 +11,8 @@ from twisted.logger import capturedLogs
 
 from conchgo import __version__
 from conchgo.ssh.algorithms import ALGORITHM_SETS
+from conchgo.ssh.conch_private import GROUP14_PRIME
+from conchgo.ssh.packets import Sealer
 from conchgo.ssh.transport import CLOSE_TIMEOUT, MAX_UNREAD
 from tests.ssh_client import RawClient, Wire, channel_data, connect, log_in, start
 from tests.ssh_server import HOST_KEY, Echo, Gate, make_factory
@@ -257,6 +259,15 @@ def test_userauth_only_after_the_key_exchange(factory) -> None:
     assert 6 not in client.numbers
 
 
+@pytest.mark.parametrize("number", [5, 50, 90])
+def test_nothing_before_the_key_exchange(factory, number) -> None:
+    transport, socket = stranger(factory)
+    transport.dataReceived(b"SSH-2.0-hasty\r\n" + Sealer().seal(bytes([number]) + NS(b"ssh-userauth")))
+
+    assert socket.disconnecting
+    assert transport.service is None
+
+
 def test_userauth_only_once(factory, gate) -> None:
     client, wire = connect(factory)
     client.request_userauth()
@@ -317,6 +328,16 @@ def test_nothing_is_processed_after_a_disconnect(factory, gate) -> None:
     assert gate.asked == []
     assert wire.closed
     assert client.disconnect is None
+
+
+def test_a_program_gets_nothing_after_a_disconnect(factory, gate) -> None:
+    client, wire = log_in(factory)
+    channel = start(client, wire, (b"exec", NS(b"anything")))
+    client.sendPacket(1, struct.pack(">L", 11) + NS(b"bye") + NS(b""))
+    client.send_channel(94, channel, NS(b"too late"))
+    wire.pump()
+
+    assert gate.avatar.programs[0].input == b""
 
 
 def test_nothing_is_processed_after_our_disconnect(factory, gate) -> None:
@@ -436,7 +457,7 @@ def test_bad_points_of_the_nist_curves(factory, value) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1215, 1216, 1217])
-def test_bad_values_of_the_hybrid(factory, size, monkeypatch) -> None:
+def test_bad_values_of_the_hybrid(factory, size) -> None:
     server = factory.buildProtocol(PEER)
     socket = StringTransport()
     server.makeConnection(socket)
@@ -446,8 +467,6 @@ def test_bad_values_of_the_hybrid(factory, size, monkeypatch) -> None:
     server.otherVersionString = b"SSH-2.0-x"
     server.ssh_KEXINIT(bytes(16) + b"".join(map(NS, lists)) + bytes(5))
     assert server.kexAlg == hybrid
-    from conchgo.ssh.packets import Sealer
-
     server.dataReceived(Sealer().seal(b"\x1e" + NS(b"\xff" * size)))
 
     assert socket.disconnecting
@@ -456,8 +475,6 @@ def test_bad_values_of_the_hybrid(factory, size, monkeypatch) -> None:
 @pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")
 @pytest.mark.parametrize("offset", ["0", "1", "p - 1", "p", "2 ** 40000"])
 def test_bad_values_of_finite_fields(factory, offset) -> None:
-    from conchgo.ssh.conch_private import GROUP14_PRIME
-
     client = with_algorithms(supportedKeyExchanges=b"diffie-hellman-group14-sha256")
     kex_attack(factory, client, 30, MP(eval(offset, {"p": GROUP14_PRIME})))
 
@@ -510,6 +527,14 @@ def test_a_guess(clock, gate, guess, right) -> None:
     assert client.key_exchanges == 1
 
 
+def test_newkeys_with_data(factory) -> None:
+    client = RawClient()
+    client.sendPacket, send = lambda number, data: send(number, b"x" if number == 21 else data), client.sendPacket
+    connect(factory, client)
+
+    assert client.disconnect[0] == PROTOCOL_ERROR
+
+
 def test_the_client_may_rekey(factory, gate) -> None:
     client, wire = log_in(factory)
     gate.avatar.make = Echo
@@ -522,6 +547,7 @@ def test_the_client_may_rekey(factory, gate) -> None:
 
     assert client.key_exchanges == 6
     assert channel_data(client) == b"01234"
+    assert len(client.received(7)) == 1
 
 
 def test_output_waits_while_keys_are_exchanged(factory, gate) -> None:
