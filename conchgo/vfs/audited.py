@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from conchgo.errors import ConchgoError, NotFound, PermissionDenied
 from conchgo.events.bus import Bus
@@ -14,56 +14,99 @@ from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes
 from conchgo.vfs.interface import File, FileStat, Filesystem, Identity, Listing, OpenOptions, Space
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-Publish = Callable[[Event], None]
+
+class _Audit:
+    """Publishes what comes of a session's requests."""
+
+    def __init__(self, origin: Origin, bus: Bus) -> None:
+        self.origin = origin
+        self.publish = bus.publish
+
+    def looked(self, action: str, path: VirtualPath, work: Callable[[], T]) -> T:
+        """What only looks is told of when it is refused."""
+        try:
+            return work()
+        except PermissionDenied as error:
+            self.tell(action, path, error)
+            raise
+
+    def done(self, action: str, path: VirtualPath, work: Callable[[], T], target: VirtualPath | None = None) -> T:
+        """What changes or gives access is told of in any case, but for what is not there."""
+        try:
+            result = work()
+        except NotFound:
+            raise
+        except Exception as error:
+            self.tell(action, path, error, target)
+            raise
+        self.publish(Event(action, self.origin, path=path, target=target))
+        return result
+
+    def tell(self, action: str, path: VirtualPath, error: Exception, target: VirtualPath | None = None) -> None:
+        status = "refused" if isinstance(error, PermissionDenied) else "failed"
+        self.publish(Event(action, self.origin, status=status, reason=_reason(error), path=path, target=target))
+
+
+def _reason(error: Exception) -> str:
+    """Errors of our own never show a real path; of others that is not known."""
+    return error.text if isinstance(error, ConchgoError) else "internal error"
 
 
 class AuditedFile:
     """An open file that counts its bytes and tells them when it is closed."""
 
-    def __init__(self, file: File, path: VirtualPath, origin: Origin, publish: Publish) -> None:
+    def __init__(self, file: File, path: VirtualPath, audit: _Audit) -> None:
         self._file = file
         self._path = path
-        self._origin = origin
-        self._publish = publish
+        self._audit = audit
         self._opened = time.monotonic()
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
         self._read = 0
         self._written = 0
         self._failure: str | None = None
+        self._refused = False
+        self._closed = False
         self.stat = file.stat
-        self.set_attributes = file.set_attributes
 
     def pread(self, length: int, offset: int) -> bytes:
-        data = self._file.pread(length, offset)
+        data = self._noting(self._file.pread, length, offset)
         self._count(read=len(data))
         return data
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
-        count = self._file.preadv(views, offset)
+        count = self._noting(self._file.preadv, views, offset)
         self._count(read=count)
         return count
 
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
-        self._noting_failure(self._file.pwritev, views, offset)
-        self._count(written=sum(map(len, views)))
+        self._noting(self._file.pwritev, views, offset)
+        self._count(written=sum(view.nbytes for view in views))
 
     def append(self, data: memoryview) -> None:
-        self._noting_failure(self._file.append, data)
-        self._count(written=len(data))
+        self._noting(self._file.append, data)
+        self._count(written=data.nbytes)
+
+    def set_attributes(self, changes: Attributes) -> None:
+        self._audit.done("setstat", self._path, lambda: self._file.set_attributes(changes))
 
     def sync(self) -> None:
-        self._noting_failure(self._file.sync)
+        self._noting(self._file.sync)
 
     def close(self) -> None:
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if closed:
+            return
         try:
-            self._noting_failure(self._file.close)
+            self._noting(self._file.close)
         finally:
-            self._publish(
+            self._audit.publish(
                 Event(
                     "close",
-                    self._origin,
+                    self._audit.origin,
                     status="ok" if self._failure is None else "failed",
                     reason=self._failure,
                     path=self._path,
@@ -74,15 +117,22 @@ class AuditedFile:
             )
 
     def _count(self, *, read: int = 0, written: int = 0) -> None:
-        with self._counting:
+        with self._lock:
             self._read += read
             self._written += written
 
-    def _noting_failure(self, work: Callable[..., None], *args: object) -> None:
+    def _noting(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Remember a failure for the end. A refusal lost no data: it is told of at once, the first time."""
         try:
-            work(*args)
-        except ConchgoError as error:
-            self._failure = error.text
+            return work(*args, **kwargs)
+        except PermissionDenied as error:
+            with self._lock:
+                told, self._refused = self._refused, True
+            if not told:
+                self._audit.tell("open", self._path, error)
+            raise
+        except Exception as error:
+            self._failure = _reason(error)
             raise
 
 
@@ -91,8 +141,7 @@ class AuditedFilesystem:
 
     def __init__(self, filesystem: Filesystem, origin: Origin, bus: Bus) -> None:
         self._filesystem = filesystem
-        self._origin = origin
-        self._publish = bus.publish
+        self._audit = _Audit(origin, bus)
 
     @property
     def identity(self) -> Identity:
@@ -107,67 +156,44 @@ class AuditedFilesystem:
         return self._filesystem.immediate
 
     def stat(self, path: VirtualPath) -> FileStat:
-        return self._looked("stat", path, lambda: self._filesystem.stat(path))
+        return self._audit.looked("stat", path, lambda: self._filesystem.stat(path))
 
     def lstat(self, path: VirtualPath) -> FileStat:
-        return self._looked("stat", path, lambda: self._filesystem.lstat(path))
+        return self._audit.looked("stat", path, lambda: self._filesystem.lstat(path))
 
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._filesystem.realpath(path)
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
-        file = self._done("open", path, lambda: self._filesystem.open(path, options))
-        return AuditedFile(file, path, self._origin, self._publish)
+        file = self._audit.done("open", path, lambda: self._filesystem.open(path, options))
+        return AuditedFile(file, path, self._audit)
 
     def scan(self, path: VirtualPath) -> Listing:
-        return self._done("list", path, lambda: self._filesystem.scan(path))
+        return self._audit.done("list", path, lambda: self._filesystem.scan(path))
 
     def mkdir(self, path: VirtualPath, mode: int | None = None) -> None:
-        self._done("mkdir", path, lambda: self._filesystem.mkdir(path, mode))
+        self._audit.done("mkdir", path, lambda: self._filesystem.mkdir(path, mode))
 
     def rmdir(self, path: VirtualPath) -> None:
-        self._done("rmdir", path, lambda: self._filesystem.rmdir(path))
+        self._audit.done("rmdir", path, lambda: self._filesystem.rmdir(path))
 
     def remove(self, path: VirtualPath) -> None:
-        self._done("remove", path, lambda: self._filesystem.remove(path))
+        self._audit.done("remove", path, lambda: self._filesystem.remove(path))
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
-        self._done("rename", old, lambda: self._filesystem.rename(old, new, replace=replace), new)
+        self._audit.done("rename", old, lambda: self._filesystem.rename(old, new, replace=replace), new)
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
-        self._done("setstat", path, lambda: self._filesystem.set_attributes(path, changes, link=link))
+        self._audit.done("setstat", path, lambda: self._filesystem.set_attributes(path, changes, link=link))
 
     def readlink(self, path: VirtualPath) -> bytes:
-        return self._looked("readlink", path, lambda: self._filesystem.readlink(path))
+        return self._audit.looked("readlink", path, lambda: self._filesystem.readlink(path))
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
-        self._done("symlink", path, lambda: self._filesystem.symlink(target, path))
+        self._audit.done("symlink", path, lambda: self._filesystem.symlink(target, path))
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
-        self._done("hardlink", existing, lambda: self._filesystem.link(existing, new), new)
+        self._audit.done("hardlink", existing, lambda: self._filesystem.link(existing, new), new)
 
     def space(self, path: VirtualPath) -> Space:
-        return self._looked("stat", path, lambda: self._filesystem.space(path))
-
-    def _looked(self, action: str, path: VirtualPath, work: Callable[[], T]) -> T:
-        """What only looks is told of when it is refused."""
-        try:
-            return work()
-        except PermissionDenied as error:
-            self._tell(action, path, error, None)
-            raise
-
-    def _done(self, action: str, path: VirtualPath, work: Callable[[], T], target: VirtualPath | None = None) -> T:
-        try:
-            result = work()
-        except NotFound:
-            raise
-        except ConchgoError as error:
-            self._tell(action, path, error, target)
-            raise
-        self._publish(Event(action, self._origin, path=path, target=target))
-        return result
-
-    def _tell(self, action: str, path: VirtualPath, error: ConchgoError, target: VirtualPath | None) -> None:
-        status = "refused" if isinstance(error, PermissionDenied) else "failed"
-        self._publish(Event(action, self._origin, status=status, reason=error.text, path=path, target=target))
+        return self._audit.looked("stat", path, lambda: self._filesystem.space(path))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, NoReturn
 
 from conchgo.accounts.permissions import Permissions
-from conchgo.errors import AlreadyExists, NotFound, PermissionDenied, Unsupported
+from conchgo.errors import AlreadyExists, PermissionDenied, Unsupported
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import (
     Attributes,
@@ -23,8 +23,8 @@ from conchgo.storage.interface import (
     SymbolicLinks,
 )
 
-#: The verbs that decide what may be done with a file's content and attributes: a hard link must not add one of them.
-_CONTENT: Final = frozenset({"download", "overwrite", "chmod", "chown", "chtimes", "copy"})
+#: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
+_GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})
 
 #: Read, write and execute: what modes are made of here.
 _PLAIN: Final = 0o777
@@ -32,7 +32,7 @@ _PLAIN: Final = 0o777
 _RENAME: Final = {True: "rename_dirs", False: "rename_files"}
 
 
-def verbs_to_change(changes: Attributes) -> list[str]:
+def verbs_to_change(changes: Attributes) -> set[str]:
     """The verbs that the changes need."""
     asked = {
         "overwrite": changes.size is not None,
@@ -40,7 +40,7 @@ def verbs_to_change(changes: Attributes) -> list[str]:
         "chmod": changes.mode is not None,
         "chtimes": changes.atime is not None or changes.mtime is not None,
     }
-    return [verb for verb, wanted in asked.items() if wanted]
+    return {verb for verb, wanted in asked.items() if wanted}
 
 
 def _without_special_bits(changes: Attributes, kept: int = 0) -> Attributes:
@@ -74,7 +74,7 @@ class AuthorisedFile:
         self._writable = write
 
     def set_attributes(self, changes: Attributes) -> None:
-        needed = set(verbs_to_change(changes))
+        needed = verbs_to_change(changes)
         if changes.size is not None:
             if not self._writable:
                 _not_open_for_writing()
@@ -119,9 +119,11 @@ class Authorised:
     ) -> StorageFile:
         granted = self._permissions.verbs(path.parent)
         may_read = read and "download" in granted
-        if write:
-            self._require("upload" if create is Create.NEW else "overwrite", path.parent)
-        elif not may_read:
+        if create is Create.NEW:
+            self._require("upload", path.parent)
+        elif write:
+            self._require("overwrite", path.parent)
+        if not (write or may_read):
             raise PermissionDenied
         mode = mode & _PLAIN if "chmod" in granted else 0o666
         file = self._storage.open(path, read=may_read, write=write, create=create, truncate=truncate, mode=mode)
@@ -166,14 +168,16 @@ class Authorised:
             raise
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
-        try:
-            found = self._storage.lstat(path)
-        except NotFound:
-            self._require_all(verbs_to_change(changes), path)
-            raise
-        directory = found.kind is Kind.DIRECTORY
+        # Who asks for nothing still learns whether something is there.
+        needed = verbs_to_change(changes) or {"list"}
+        of_file, of_directory = self._permissions.verbs(path), self._permissions.verbs(path.parent)
+        if not (needed <= of_file or needed <= of_directory):
+            raise PermissionDenied
         # A key may name a file; a directory is part of the one that contains it.
-        self._require_all(verbs_to_change(changes), path.parent if directory else path)
+        found = self._storage.lstat(path)
+        directory = found.kind is Kind.DIRECTORY
+        if not needed <= (of_directory if directory else of_file):
+            raise PermissionDenied
         kept = found.mode & 0o7000 if directory else 0
         self._storage.set_attributes(path, _without_special_bits(changes, kept), link=link)
 
@@ -197,8 +201,11 @@ class Authorised:
             ("upload", new.parent),
         ):
             self._require(verb, directory)
-        gained = self._permissions.verbs(new) - self._permissions.verbs(existing)
-        if gained & _CONTENT:
+        # Some operations ask for the file's own path, others for its directory.
+        gained = (self._permissions.verbs(new) | self._permissions.verbs(new.parent)) - (
+            self._permissions.verbs(existing) & self._permissions.verbs(existing.parent)
+        )
+        if gained & _GUARDED:
             raise PermissionDenied("permission denied: the link would grant more than the file's own directory does")
         if self._hard_links is None:
             raise Unsupported
@@ -213,10 +220,6 @@ class Authorised:
     def _require(self, verb: str, path: VirtualPath) -> None:
         if verb not in self._permissions.verbs(path):
             raise PermissionDenied
-
-    def _require_all(self, verbs: list[str], path: VirtualPath) -> None:
-        for verb in verbs:
-            self._require(verb, path)
 
     def _both_allow(self, verb: str, one: VirtualPath, other: VirtualPath) -> bool:
         return self._permissions.allows(verb, one) and self._permissions.allows(verb, other)

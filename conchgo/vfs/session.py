@@ -8,11 +8,10 @@ from conchgo.errors import (
     AlreadyExists,
     Busy,
     ConchgoError,
-    InvalidPath,
     NotFound,
     PermissionDenied,
 )
-from conchgo.paths import MAX_PATH, VirtualPath
+from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, Create, Listing, Space
 from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.interface import File, FileStat, Identity, OpenOptions
@@ -42,17 +41,12 @@ class SessionFilesystem:
         return self._links.follow(path, self._storage.lstat, last=False)
 
     def realpath(self, path: VirtualPath) -> VirtualPath:
-        for ancestor in path.ancestors():
-            try:
-                found, _ = self._links.stat(ancestor)
-            except ConchgoError:
-                # Not there, or not to be listed: nothing of it is told, and the name stays as it was asked.
-                continue
-            return VirtualPath((*found.parts, *path.relative_to(ancestor)))
-        return path
+        return self._links.realpath(path)
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
-        return self._links.follow(path, lambda resolved: self._open(resolved, options))
+        # O_EXCL: a link in the last place is something that is there.
+        follow_last = not (options.create and options.exclusive)
+        return self._links.follow(path, lambda resolved: self._open(resolved, options), last=follow_last)
 
     def _open(self, path: VirtualPath, options: OpenOptions) -> File:
         """Whether the file is there decides between upload and overwrite, so each try says what it expects."""
@@ -66,6 +60,8 @@ class SessionFilesystem:
                 if options.exclusive:
                     raise
             except PermissionDenied as error:
+                if options.exclusive:
+                    raise
                 refusal = error
             try:
                 return self._open_expecting(path, options, Create.NEVER)
@@ -123,8 +119,6 @@ class SessionFilesystem:
         return bytes(meant)
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
-        if not target or b"\0" in target or len(target) > MAX_PATH:
-            raise InvalidPath("invalid link target: it is empty, too long or contains a NUL byte")
         self._links.follow(path, lambda resolved: self._storage.symlink(target, resolved), last=False)
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:

@@ -1,0 +1,73 @@
+"""A session's filesystem over a real storage, and what it told the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conchgo.accounts.permissions import Permissions
+from conchgo.errors import ConchgoError
+from conchgo.events.bus import Bus
+from conchgo.events.records import Event, Origin
+from conchgo.paths import VirtualPath
+from conchgo.vfs.compose import compose
+from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
+
+p = VirtualPath.parse
+
+ORIGIN = Origin("alice", "session-1", "192.0.2.1")
+IDENTITY = Identity("alice", 1000, 1000)
+ALL = ("*",)
+
+READ = OpenOptions(read=True)
+WRITE = OpenOptions(write=True)
+CREATE = OpenOptions(write=True, create=True, truncate=True)
+
+
+@dataclass
+class View:
+    """What one user sees: rules are a map of directory to verbs."""
+
+    storage: Any
+    rules: Mapping[str, Iterable[str]] = field(default_factory=lambda: {"/": ALL})
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def fs(self) -> Filesystem:
+        bus = Bus(self.events.append)
+        return compose(self.storage, Permissions.parse(self.rules), IDENTITY, p(b"/"), origin=ORIGIN, bus=bus)
+
+
+def view(storage: Any, rules: Mapping[str, Iterable[str]]) -> Filesystem:
+    return View(storage, rules).fs
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What the call returned, or the type of what it raised."""
+    try:
+        return call()
+    except ConchgoError as error:
+        return type(error)
+
+
+def put(fs: Filesystem, path: bytes, data: bytes = b"") -> None:
+    file = fs.open(p(path), CREATE)
+    file.pwritev([memoryview(data)], 0)
+    file.close()
+
+
+def get(fs: Filesystem, path: bytes) -> bytes:
+    file = fs.open(p(path), READ)
+    try:
+        return file.pread(1000, 0)
+    finally:
+        file.close()
+
+
+def names(fs: Filesystem, path: bytes) -> set[bytes]:
+    listing = fs.scan(p(path))
+    try:
+        return {entry.name for entry in listing}
+    finally:
+        listing.close()
