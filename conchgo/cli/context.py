@@ -66,7 +66,7 @@ class Context:
 def config_option() -> click.Option:
     """`--config FILE`, which the group and its commands all take."""
     return click.Option(
-        ["--config", "-c"],
+        ["--config"],
         metavar="FILE",
         expose_value=False,
         callback=_remember,

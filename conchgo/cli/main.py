@@ -31,9 +31,7 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _, takes_config = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), attribute)
-        if takes_config and not any(option.name == "config" for option in command.params):
-            command.params.append(config_option())
-        return command
+        return _with_config(command) if takes_config else command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -44,6 +42,15 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except ConchgoError as error:
             raise Refusal(error.text) from error
+
+
+def _with_config(command: click.Command) -> click.Command:
+    """The same, and its own commands, with --config."""
+    if not any(option.name == "config" for option in command.params):
+        command.params.append(config_option())
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_config(below)
+    return command
 
 
 @click.group(cls=LazyGroup, params=[config_option()], context_settings={"help_option_names": ["-h", "--help"]})

@@ -156,10 +156,10 @@ class Settings(BaseSettings):
 
         Empty stays empty, and `-` stays standard error.
         """
-        state = os.path.join(directory, self.service.state_directory)
+        state = os.path.normpath(os.path.join(directory, self.service.state_directory))
 
         def below(path: str) -> str:
-            return path if path in ("", "-") else os.path.join(state, path)
+            return path if path in ("", "-") else os.path.normpath(os.path.join(state, path))
 
         url = make_url(self.database.url)
         if url.get_backend_name() == "sqlite" and url.database:

@@ -50,7 +50,7 @@ def test_a_frozen_value() -> None:
 
 def test_paths_start_at_the_state_directory_which_starts_at_the_file(write: Write, tmp_path: Path) -> None:
     settings = load(
-        write('[service]\nstate_directory = "state"\n[ssh]\nbanner_file = "/etc/issue.net"\n[log]\nfile = "a.log"')
+        write('[service]\nstate_directory = "./state"\n[ssh]\nbanner_file = "/etc/issue.net"\n[log]\nfile = "a.log"')
     )
     state = tmp_path / "state"
     assert settings.service.state_directory == str(state)
