@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
@@ -11,7 +12,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from conchgo.errors import Busy
+from conchgo.errors import Busy, ShuttingDown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Pool:
         self._size = size
         self._queue_limit = queue_limit
         self._running = 0
+        self._stopped = False
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
 
     @property
@@ -63,37 +65,43 @@ class Pool:
         self._threads.start()
 
     def stop(self) -> None:
-        """Wait for running work, then end the threads; what still waits is cancelled."""
+        """Wait for running work, then end the threads. What still waits, and all later work, gets ShuttingDown."""
+        self._stopped = True
         waiting, self._waiting = self._waiting, OrderedDict()
         for jobs in waiting.values():
             for done, _ in jobs:
-                done.cancel()
+                done.errback(ShuttingDown())
         self._threads.stop()
 
     def run(self, owner: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        if self._stopped:
+            return fail(ShuttingDown())
+        job: _Job = Deferred(), partial(work, *args, **kwargs)
         jobs = self._waiting.get(owner)
-        if jobs is None:
-            if self._running < self._size:
-                return self._start(work, args, kwargs)
-            jobs = self._waiting[owner] = deque()
-        elif len(jobs) >= self._queue_limit:
+        if jobs is None and self._running < self._size:
+            self._start(job)
+        elif jobs is None:
+            self._waiting[owner] = deque((job,))
+        elif len(jobs) < self._queue_limit:
+            jobs.append(job)
+        else:
             return fail(Busy())
-        done: Deferred[T] = Deferred()
-        jobs.append((done, lambda: work(*args, **kwargs)))
-        return done
+        return job[0]
 
-    def _start(self, work: Callable[..., T], args: Any = (), kwargs: Any = {}) -> Deferred[T]:  # noqa: B006
+    def _start(self, job: _Job) -> None:
+        """A cancelled Deferred does not end the thread's work: that takes its place until it is done."""
+        done, work = job
         self._running += 1
-        done: Deferred[T] = deferToThreadPool(self._reactor, self._threads, work, *args, **kwargs)
-        return done.addBoth(self._ended)
+        working: Deferred[Any] = deferToThreadPool(self._reactor, self._threads, work)
+        working.addBoth(self._ended).chainDeferred(done)
 
     def _ended(self, result: T) -> T:
         self._running -= 1
         while self._waiting and self._running < self._size:
             owner, jobs = self._waiting.popitem(last=False)
-            done, work = jobs.popleft()
+            job = jobs.popleft()
             if jobs:
                 self._waiting[owner] = jobs
-            if not done.called:
-                self._start(work).chainDeferred(done)
+            if not job[0].called:
+                self._start(job)
         return result

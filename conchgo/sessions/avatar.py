@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from twisted.conch.avatar import ConchUser
 from twisted.conch.interfaces import ISFTPServer
@@ -15,6 +16,9 @@ from conchgo.sessions.notices import Notice
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sftp.subsystem import sftp_engine
+
+#: Bytes of a name that are repeated in messages and events.
+_SHOWN: Final = 64
 
 
 class Avatar(ConchUser):
@@ -45,7 +49,7 @@ class Avatar(ConchUser):
 
     def subsystem(self, name: bytes) -> Program | None:
         if name != b"sftp":
-            self._refuse("exec", f"unknown subsystem {escaped(name)}")
+            self._refuse("exec", f"unknown subsystem {escaped(name[:_SHOWN])}")
             return None
         if not self._registry.has_room(self.user.username, self.user.max_sessions):
             self._refuse("exec", f"too many open sessions: {self.user.max_sessions} allowed")
@@ -54,8 +58,9 @@ class Avatar(ConchUser):
         return self._registry.register(engine, self.user.username)
 
     def command(self, line: bytes, environment: Mapping[bytes, bytes]) -> Program:
-        name = escaped(line.split(maxsplit=1)[0] if line.strip() else b"")
-        self._refuse("exec", f"command {name} is not enabled")
+        words = line.split(maxsplit=1)
+        name = escaped(words[0][:_SHOWN]) if words else "an empty command"
+        self._refuse("exec", f"{name}: not enabled")
         return Notice(f"{name}: not enabled on this server. It serves files: use sftp, or scp without -O.", 127)
 
     def shell(self) -> Program:

@@ -62,16 +62,17 @@ class Realm:
 
         Raises (in the Deferred):
             LoginRefused: the user has all the sessions that he may have.
-            ConchgoError: his storage can't be opened.
+            ConchgoError: his storage can't be opened, or his permissions make no sense.
         """
         if IConchUser not in interfaces:
             raise NotImplementedError("conchgo has avatars for IConchUser only")
         login, connected = cast(Login, avatarId), cast(Connected, mind)
         user = login.user
+        permissions = Permissions.parse(user.permissions)
         if not self._registry.has_room(user.username, user.max_sessions):
             raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
         opened: Deferred[Storage] = self._disk.run(user.username, self._prepared, user)
-        return opened.addCallback(self._logged_in, login, connected.connection_id)
+        return opened.addCallback(self._logged_in, login, permissions, connected.connection_id)
 
     def _prepared(self, user: User) -> Storage:
         storage = self._open_storage(user)
@@ -82,7 +83,7 @@ class Realm:
             raise
         return storage
 
-    def _logged_in(self, storage: Storage, login: Login, connection_id: str) -> _Avatar:
+    def _logged_in(self, storage: Storage, login: Login, permissions: Permissions, connection_id: str) -> _Avatar:
         user = login.user
         origin = Origin(user.username, connection_id, login.ip)
         began = time.monotonic()
@@ -98,7 +99,7 @@ class Realm:
         avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=refuse)
         filesystem = compose(
             storage,
-            Permissions.parse(user.permissions),
+            permissions,
             identity_of(user),
             _start(user),
             origin=origin,

@@ -15,12 +15,15 @@ class Drainable(Protocol):
 
 
 class Registry:
-    """Counts the running programs of each user. Used from the reactor thread only."""
+    """Counts the running programs of each user; `draining` is true from the service's end on.
+
+    Used from the reactor thread only.
+    """
 
     def __init__(self) -> None:
         self._running: dict[RegisteredProgram, str] = {}
         self._counts: Counter[str] = Counter()
-        self._draining = False
+        self.draining = False
 
     def __len__(self) -> int:
         return len(self._running)
@@ -34,8 +37,6 @@ class Registry:
         registered = RegisteredProgram(program, self)
         self._running[registered] = username
         self._counts[username] += 1
-        if self._draining:
-            registered.drain()
         return registered
 
     def ended(self, program: RegisteredProgram) -> None:
@@ -46,7 +47,7 @@ class Registry:
 
     def drain(self) -> None:
         """Tell every program to take no new work."""
-        self._draining = True
+        self.draining = True
         for program in list(self._running):
             program.drain()
 
@@ -57,13 +58,14 @@ class RegisteredProgram:
     def __init__(self, program: Program, registry: Registry) -> None:
         self._program = program
         self._registry = registry
-        self._started = False
         self.data_received = program.data_received
         self.input_ended = program.input_ended
         self.drained = program.drained
 
     def started(self, stream: Stream) -> None:
         self._program.started(stream)
+        if self._registry.draining:
+            self.drain()
 
     def connection_lost(self) -> None:
         self._registry.ended(self)

@@ -23,18 +23,21 @@ class SessionRunner:
 
     def run(self, owner: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         self._pending += 1
-        done: Deferred[T] = self._runner.run(owner, work, *args, **kwargs)
-        return done.addBoth(self._ended)
+        done: Deferred[T] = Deferred()
+        working: Deferred[T] = self._runner.run(owner, work, *args, **kwargs)
+        # Cancelling `done` does not end the work. What the result brings about (closing a file) still counts.
+        working.chainDeferred(done)
+        working.addBoth(self._ended)
+        return done
 
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call once, as soon as no work is left: now, perhaps."""
         self._at_end = call
         self._check()
 
-    def _ended(self, result: T) -> T:
+    def _ended(self, _: object) -> None:
         self._pending -= 1
         self._check()
-        return result
 
     def _check(self) -> None:
         if not self._pending and self._at_end is not None:
