@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -17,11 +19,15 @@ import bcrypt
 from conchgo.accounts.model import User
 from tests.interop.keys import public_lines
 from tests.interop.starter import FAST, Setup, start
+from tests.ssh_server import HOST_KEY
 
 USERNAME, PASSWORD = "alice", "secret"
 
 #: A cheap hash: here nobody attacks it.
 PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+#: The host key as clients want to know it, in base64 without padding.
+FINGERPRINT = base64.b64encode(hashlib.sha256(HOST_KEY.public().blob()).digest()).decode().rstrip("=")
 
 #: What no log of a healthy server holds.
 _TROUBLE = ("Traceback", "Unhandled", '"traceback"', '"level":"error"', '"level":"critical"')
