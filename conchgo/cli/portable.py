@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 
@@ -69,7 +69,7 @@ def portable(
     directory: str,
     username: str,
     password: str | None,
-    password_file: Any,
+    password_file: IO[bytes] | None,
     public_keys: tuple[str, ...],
     port: int,
     address: str,
@@ -80,18 +80,26 @@ def portable(
     """Serve one directory over SFTP to one user, until Ctrl-C. Nothing is stored."""
     if password is not None:
         hide(password)
-    if password is not None and password_file is not None:
-        raise Refusal("--password and --password-file exclude each other")
-    given = password_file.readline().rstrip(b"\r\n") if password_file else os.fsencode(password or "")
-    generated = "" if given or public_keys else secrets.token_urlsafe(_PASSWORD_BYTES)
+    given = _given_password(password, password_file)
+    generated = "" if given is not None or public_keys else secrets.token_urlsafe(_PASSWORD_BYTES)
     user = _user(
         username,
         directory,
-        given or generated.encode(),
+        given if given is not None else generated.encode() or None,
         [line for key in public_keys for line in _key_lines(key)],
         {"/": _verbs(permissions), **dict(map(_directory_rule, directory_permissions))},
     )
     _serve(user, address, port, ready_file, generated)
+
+
+def _given_password(password: str | None, file: IO[bytes] | None) -> bytes | None:
+    from conchgo.auth.passwords import MAX_PASSWORD
+
+    if password is not None and file is not None:
+        raise Refusal("--password and --password-file exclude each other")
+    if file is not None:
+        return file.readline(MAX_PASSWORD + 2).rstrip(b"\r\n")
+    return None if password is None else os.fsencode(password)
 
 
 def _verbs(text: str) -> tuple[str, ...]:
@@ -123,7 +131,7 @@ def _key_lines(text: str) -> list[str]:
 def _user(
     username: str,
     directory: str,
-    password: bytes,
+    password: bytes | None,
     public_keys: Iterable[str],
     permissions: Mapping[str, tuple[str, ...]],
 ) -> User:
@@ -135,7 +143,7 @@ def _user(
         user = User(
             username,
             directory,
-            password=hash_password(password) if password else "",
+            password="" if password is None else hash_password(password, "argon2id"),
             public_keys=tuple(public_keys),
             permissions=permissions,
         )
