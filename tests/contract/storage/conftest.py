@@ -20,10 +20,11 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> bytes:
+def root(tmp_path: Path) -> Iterator[bytes]:
     found = tmp_path / "root"
     found.mkdir()
-    return bytes(found)
+    yield bytes(found)
+    found.chmod(0o700)  # so that it can be removed, whatever the test did to it
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ assert outcome(lambda: storage.symlink(b"x", p(b"/new"))) is NoSpace
 assert outcome(lambda: storage.lstat(p(b"/new"))) is NotFound
 assert storage.space(p(b"/")).blocks_available == 0
 
-subprocess.run(["mount", "-o", "remount,ro", "disk"], check=True)
+subprocess.run(["mount", "-o", "remount,bind,ro", "disk"], check=True)
 assert get(storage, b"/file")[:1] == b"x"
 assert storage.space(p(b"/")).read_only
 for call in (
@@ -149,7 +149,7 @@ def test_full_read_only_and_other_disks(tmp_path: Path) -> None:
     found = subprocess.run(
         [*unshare, sys.executable, "-c", ON_A_TINY_DISK],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])},
         capture_output=True,
         text=True,
     )
