@@ -55,6 +55,7 @@ class Permissions:
         self.rules: Mapping[VirtualPath, frozenset[str]] = {key: _expanded(verbs) for key, verbs in rules.items()}
         globs = [key for key in self.rules if not _WILDCARDS.isdisjoint(bytes(key))]
         self._globs = sorted(globs, key=lambda key: (-len(bytes(key)), bytes(key)))
+        self._depth = max((len(key.parts) for key in self.rules), default=0)
         self._cache: dict[VirtualPath, frozenset[str]] = {}
 
     @classmethod
@@ -75,6 +76,8 @@ class Permissions:
         """Everything granted at `path`."""
         if len(self.rules) == 1 and ROOT in self.rules:
             return self.rules[ROOT]
+        # No rule lies deeper: a path of thousands of names is looked up as quickly as any.
+        path = VirtualPath(path.parts[: self._depth])
         found = self._cache.get(path)
         if found is None:
             if len(self._cache) >= _CACHE_LIMIT:

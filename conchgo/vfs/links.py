@@ -17,7 +17,7 @@ MAX_HOPS: Final = 40
 
 
 class _Hops:
-    """How many links one operation may still follow, those inside of links' targets included."""
+    """How many links one operation may still follow on a path, those inside of links' targets included."""
 
     def __init__(self) -> None:
         self.left = MAX_HOPS
@@ -84,24 +84,25 @@ class Links:
                 old, new = self._resolved(old, old_hops, last=False), self._resolved(new, new_hops, last=False)
 
     def realpath(self, path: VirtualPath) -> VirtualPath:
-        """The path without those links that lead to what may be listed; every other name stays as it is."""
+        """The path without its links, up to the first that leads to what is not there or may not be listed."""
         hops = _Hops()
-        here = ROOT
-        for part in path.parts:
-            here = self._seen(here / part, hops)
-        return here
-
-    def _seen(self, path: VirtualPath, hops: _Hops) -> VirtualPath:
-        """Where the path leads, or the path itself where that is not there or not to be listed."""
-        here = path
         try:
             while True:
                 try:
-                    return self._stat_without_link(here)[0]
+                    return self._stat_without_link(path)[0]
                 except LinkEncountered as met:
-                    here = self._onward(met, hops)
+                    path = VirtualPath((*self._seen_end(met.link, hops).parts, *met.rest))
         except ConchgoError:
             return path
+
+    def _seen_end(self, link: VirtualPath, hops: _Hops) -> VirtualPath:
+        """Where a link leads, if every step of the way may be listed."""
+        path = link
+        while True:
+            try:
+                return self._stat_without_link(path)[0]
+            except LinkEncountered as met:
+                path = self._onward(met, hops)
 
     def _stat_without_link(self, path: VirtualPath) -> tuple[VirtualPath, FileStat]:
         stat = self._storage.lstat(path)
@@ -139,15 +140,20 @@ class Links:
     def _onward(self, met: LinkEncountered, hops: _Hops) -> VirtualPath:
         """The path with the link's target in its place: an absolute one from the root, `..` stopping there.
 
-        A `..` behind a name leaves the directory where that name leads, as everywhere in POSIX.
+        A `..` behind a name leaves the directory where that name leads, as everywhere in POSIX. It costs as much as a
+        link, or a target could ask for a thousand looks.
         """
         hops.spend()
         here = ROOT if met.target.startswith(b"/") else met.link.parent
+        looked = True
         for part in met.target.split(b"/"):
             if part == b"..":
-                here = self._resolved(here, hops, last=True).parent
+                if not looked:
+                    hops.spend()
+                    here = self._resolved(here, hops, last=True)
+                here, looked = here.parent, True
             elif part not in (b"", b"."):
-                here = here / part
+                here, looked = here / part, False
         return VirtualPath.parse(b"/".join((bytes(here), *met.rest)))
 
 
