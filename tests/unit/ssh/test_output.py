@@ -1,9 +1,10 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conchgo.ssh.output import OutputQueue
 
 
+@settings(deadline=None)
 @given(
     writes=st.lists(st.tuples(st.binary(min_size=1, max_size=100), st.sampled_from([None, 1]))),
     limits=st.lists(st.integers(1, 150), min_size=1),

@@ -1,7 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.conch.ssh.transport import SSHCiphers
 
@@ -23,6 +23,7 @@ def plain(payload: bytes, padding: int, length: int | None = None) -> bytes:
     return struct.pack(">L", len(body) if length is None else length) + body
 
 
+@settings(deadline=None)
 @given(payloads=st.lists(st.binary(min_size=1, max_size=300), max_size=5), cut=st.integers(1, 50))
 @pytest.mark.parametrize("cipher", [b"aes128-ctr", b"aes192-ctr", b"aes256-ctr"])
 def test_what_is_sealed_is_opened_however_the_bytes_arrive(cipher, payloads, cut) -> None:

@@ -157,6 +157,19 @@ def test_every_refusal_is_the_same_at_the_same_time(name) -> None:
     assert login.wire.server.auth_failures == 1
 
 
+@pytest.mark.parametrize("username", [b"a" * 256, b"\xff", b"a" * 100_000])
+def test_the_portal_is_not_asked_for_impossible_names(username) -> None:
+    login = Login(ED25519)
+    login.client.password(username, b"secret")
+    login.pump(1)
+    login.client.query_key(username, b"ssh-ed25519", ED25519.public().blob())
+    login.pump(1)
+
+    assert login.answers == [FAILURE, FAILURE]
+    assert login.gate.asked == []
+    assert len(login.events[0].origin.username) < 1100
+
+
 @pytest.mark.parametrize("error", [UnauthorizedLogin(), RuntimeError("the database is gone"), KeyError("x")])
 def test_errors_of_the_portal_look_like_refusals_and_are_logged(error) -> None:
     login = Login()
@@ -375,6 +388,7 @@ def test_only_what_the_portal_takes_is_offered(monkeypatch) -> None:
 
     assert login.client.received(FAILURE) == [NS(b"publickey") + b"\0"] * 2
     assert login.gate.asked == []
+    assert login.events[0].reason == "the method is not offered"
 
 
 def test_after_success_everything_of_the_login_is_ignored() -> None:
