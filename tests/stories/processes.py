@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,18 @@ class Process:
         self.output, self.errors = directory / "stdout", directory / "stderr"
         with self.output.open("wb") as output, self.errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, **{"cwd": "/", **options}
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+                **{"cwd": "/", **options},
             )
         self.pid = self._process.pid
 
-    def wait_for(self, path: Path, text: str) -> str:
+    def wait_for(self, path: Path, text: str, patience: float = PATIENCE) -> str:
         """Wait until `text` stands in the file at `path`; everything that stands there."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             running = self._process.poll() is None
             found = path.read_text() if path.exists() else ""
@@ -51,12 +57,17 @@ class Process:
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
+    def signal_group(self, number: int) -> None:
+        """Also what it started."""
+        os.killpg(self.pid, number)
+
     def wait(self) -> int:
         return self._process.wait(PATIENCE)
 
     def close(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
+        """Nothing of it stays."""
+        with suppress(ProcessLookupError):
+            self.signal_group(signal.SIGKILL)
         self._process.wait()
 
 
