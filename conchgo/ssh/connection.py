@@ -138,8 +138,6 @@ class Connection(SSHConnection):
         channel = self.channels.get(number)
         if channel is None:
             raise ProtocolViolation(f"message for unknown channel {number}")
-        if channel.remoteClosed:
-            raise ProtocolViolation(f"message for closed channel {number}")
         return channel
 
     def _window_adjust(self, fields: Reader) -> None:

@@ -146,9 +146,8 @@ def test_output_stops_in_the_middle_when_the_socket_becomes_full() -> None:
 
 def test_a_program_that_starts_while_the_socket_is_full_knows_it() -> None:
     session = Session()
-    session.client.open_session()
-    session.wire.pump()
     session.wire.fill()
+    session.client.open_session()
     session.client.channel_request(1, b"exec", NS(b"another"))
     session.wire._carry(session.wire.client_socket, session.wire.server)
 
@@ -209,6 +208,7 @@ def test_the_clients_close_drops_what_waits_and_is_answered() -> None:
     session.wire.pump()
 
     assert numbers_of(session.client, DATA, EOF, REQUEST, CLOSE, ADJUST) == [CLOSE]
+    assert session.stream.pending_output == 0
     assert session.program.calls == ["started", "connection_lost"]
 
 
@@ -289,6 +289,18 @@ def test_what_was_not_received_cannot_be_consumed() -> None:
 
     assert session.adjusted() == 0
     assert session.stream._consumed == 100
+
+
+@pytest.mark.parametrize("end", [EOF, CLOSE])
+def test_no_window_is_opened_after_the_end_of_input(end) -> None:
+    session = Session()
+    for _ in range(WINDOW // MAX_DATA):
+        session.data(b"x" * MAX_DATA)
+    session.send(end)
+    session.stream.consumed(WINDOW)
+    session.wire.pump()
+
+    assert session.adjusted() == 0
 
 
 def test_the_window_of_ignored_extended_data_is_given_back() -> None:
