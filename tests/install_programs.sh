@@ -13,6 +13,7 @@ make            command -v make
 git             command -v git
 python3-venv    python3 -c 'import ensurepip, venv'
 openssh-client  command -v sftp
+openssl         command -v openssl
 putty-tools     command -v psftp
 lftp            command -v lftp
 rclone          command -v rclone
