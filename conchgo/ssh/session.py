@@ -46,7 +46,6 @@ class SessionChannel(FlowChannel):
         self._programs = programs
         self._environment: dict[bytes, bytes] = {}
         self._program: Program | None = None
-        self._lost = False
 
     def request(self, name: bytes, want_reply: bool, fields: Reader) -> None:
         """Do one channel request and answer it; what is unknown fails quietly."""
@@ -115,8 +114,7 @@ class SessionChannel(FlowChannel):
             self._guard(self._program.drained)
 
     def closed(self) -> None:
-        if self._program is not None and not self._lost:
-            self._lost = True
+        if self._program is not None:
             self._guard(self._program.connection_lost)
 
     def _guard(self, call: Callable[..., None], *arguments: object) -> None:
@@ -125,8 +123,7 @@ class SessionChannel(FlowChannel):
             call(*arguments)
         except Exception:
             self._log.failure("{address}: a program failed", address=self.conn.transport.address)
-            if not self._lost:
-                self.exit(1)
+            self.exit(1)
 
 
 _STARTS: Final[Mapping[bytes, Callable[[SessionChannel, Reader], Callable[[], Program | None]]]] = {
