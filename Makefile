@@ -36,7 +36,8 @@ $(CONFIG): | .venv/installed
 	@printf '%s\n' '# Made by `make serve`; etc/conchgo.toml explains every key.' \
 	    '[service]' 'state_directory = "."' '[ssh]' 'listen = ["127.0.0.1:2022"]' > $@.new
 	@password=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(12))') && \
-	    printf '%s\n' "$$password" | $(BIN)/conchgo user --config $@.new add demo --password-file - && \
+	    { $(BIN)/conchgo user --config $@.new show demo >/dev/null 2>&1 && do=passwd || do=add; } && \
+	    printf '%s\n' "$$password" | $(BIN)/conchgo user --config $@.new $$do demo --password-file - && \
 	    mv $@.new $@ && printf '\ndemo has the password %s (shown only now)\n' "$$password"
 
 .venv/bin/python:

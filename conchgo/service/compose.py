@@ -75,7 +75,8 @@ def assemble(
     close: Callable[[], None] = lambda: None,
 ) -> Server:
     """A server from its parts, wherever they come from."""
-    disk = Pool(reactor, "disk", threads.disk)
+    # Each channel bounds its own work; this is for hundreds of one user's channels, and no WRITE should be refused.
+    disk = Pool(reactor, "disk", threads.disk, queue_limit=2**16)
     database = Pool(reactor, "database", threads.database)
     passwords = Pool(reactor, "passwords", threads.passwords)
     bus = Bus(*([] if audit is None else [audit]))
