@@ -66,6 +66,8 @@ class Pool:
 
     def stop(self) -> None:
         """Wait for running work, then end the threads. What still waits, and all later work, gets ShuttingDown."""
+        if self._stopped:
+            return
         self._stopped = True
         waiting, self._waiting = self._waiting, OrderedDict()
         for jobs in waiting.values():
