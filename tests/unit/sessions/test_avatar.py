@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.conch.interfaces import ISession, ISFTPServer
+from twisted.internet.task import Clock
+
+from conchgo.accounts.model import User
+from conchgo.edge.pools import Inline
+from conchgo.edge.stream import Program
+from conchgo.events.bus import Bus
+from conchgo.paths import ROOT
+from conchgo.sessions.avatar import Avatar
+from conchgo.sessions.registry import Registry
+from conchgo.sessions.runner import SessionRunner
+from conchgo.sftp.adapter import FilesystemAdapter
+from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.compose import compose
+from tests.unit.sessions.helpers import WrittenStream
+from tests.unit.vfs.helpers import IDENTITY, ORIGIN, Permissions
+
+
+class Session:
+    """An avatar, and what it says."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.refused: list[tuple[str, str]] = []
+        self.registry = Registry()
+        runner = SessionRunner(Inline())
+        self.avatar = Avatar(
+            User("alice", "/srv/alice", **fields),
+            runner=runner,
+            registry=self.registry,
+            reactor=Clock(),
+            refuse=lambda action, reason: self.refused.append((action, reason)),
+        )
+        everything = Permissions.parse({"/": ["*"]})
+        filesystem = compose(MemoryStorage(), everything, IDENTITY, ROOT, origin=ORIGIN, bus=Bus())
+        self.avatar.files = FilesystemAdapter(self.avatar, filesystem, runner, "alice")
+
+
+def run(program: Program | None) -> WrittenStream:
+    assert program is not None
+    stream = WrittenStream()
+    program.started(stream)
+    return stream
+
+
+def test_a_shell_is_one_friendly_line() -> None:
+    session = Session()
+    stream = run(session.avatar.shell())
+    assert stream.errors == b"Hi alice! This is a file server without a shell: use sftp, or scp.\r\n"
+    assert (stream.output, stream.status) == (b"", 1)
+    assert session.refused == [("shell", "there is no shell")]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"rm -rf /", "rm"),
+        (b"  ls\t-l", "ls"),
+        (b"", "an empty command"),
+        (b" \n ", "an empty command"),
+        (b"\x1b]0;owned\x07 x", "\\x1b]0;owned\\x07"),
+        (b"\xff\xfe", "\\xff\\xfe"),
+        (b"x" * 30000, "x" * 64),
+    ],
+)
+def test_a_command_is_not_found(line: bytes, name: str) -> None:
+    session = Session()
+    stream = run(session.avatar.command(line, {}))
+    assert stream.status == 127
+    assert stream.output == b""
+    assert (
+        stream.errors.decode()
+        == f"{name}: not enabled on this server. It serves files: use sftp, or scp without -O.\r\n"
+    )
+    assert session.refused == [("exec", f"{name}: not enabled")]
+
+
+@pytest.mark.parametrize("name", [b"", b"SFTP", b"sftp ", b"netconf", b"x" * 30000])
+def test_an_unknown_subsystem_is_none(name: bytes) -> None:
+    session = Session()
+    assert session.avatar.subsystem(name) is None
+    ((action, reason),) = session.refused
+    assert (action, reason[:18]) == ("exec", "unknown subsystem ")
+    assert len(reason) < 100
+    assert len(session.registry) == 0
+
+
+def test_sftp_greets_and_is_counted_until_its_channel_is_gone() -> None:
+    session = Session()
+    program = session.avatar.subsystem(b"sftp")
+    stream = run(program)
+    assert program is not None
+    assert len(session.registry) == 1
+    program.data_received(b"\0\0\0\5\1\0\0\0\3")
+    assert stream.output[4:9] == b"\2\0\0\0\3"
+    program.connection_lost()
+    assert len(session.registry) == 0
+    assert session.refused == []
+
+
+def test_a_session_too_many_is_told_and_the_others_go_on() -> None:
+    session = Session(max_sessions=2)
+    first, second = (session.avatar.subsystem(b"sftp") for _ in range(2))
+    assert first is not None
+    assert second is not None
+    stream = run(session.avatar.subsystem(b"sftp"))
+    assert stream.status == 1
+    assert stream.errors == b"Too many open sessions: 2 allowed. Close one first.\r\n"
+    assert session.refused == [("exec", "too many open sessions: 2 allowed")]
+    assert len(session.registry) == 2
+    first.connection_lost()
+    assert run(session.avatar.subsystem(b"sftp")).status is None
+
+
+def test_a_channel_that_comes_while_the_service_ends_ends_too() -> None:
+    session = Session()
+    session.registry.drain()
+    stream = run(session.avatar.subsystem(b"sftp"))
+    assert stream.status == 0
+
+
+def test_it_is_asked_for_files_and_nothing_else() -> None:
+    avatar = Session().avatar
+    assert ISFTPServer(avatar) is avatar.files
+    assert ISession(avatar, None) is None
+    with pytest.raises(TypeError):
+        ISession(avatar)

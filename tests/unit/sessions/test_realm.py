@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.conch.interfaces import IConchUser, ISFTPServer
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from conchgo.accounts.model import Filters, User
+from conchgo.auth.credentials import Login
+from conchgo.edge.pools import Inline
+from conchgo.errors import Failure, InvalidArgument, LoginRefused, NotADirectory, PermissionDenied
+from conchgo.events.bus import Bus
+from conchgo.events.records import Event, Origin
+from conchgo.paths import VirtualPath
+from conchgo.sessions.avatar import Avatar
+from conchgo.sessions.realm import Realm
+from conchgo.sessions.registry import Registry
+from conchgo.sftp.adapter import FilesystemAdapter
+from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.interface import Filesystem
+from tests.permission_table import prepare, snapshot
+from tests.unit.sessions.helpers import WrittenProgram
+
+ALICE = User("alice", "/srv/alice")
+
+
+@dataclass
+class Connection:
+    connection_id: str = "connection-1"
+
+
+class ClosableStorage(MemoryStorage):
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class SlowRunner:
+    """Does the work when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Any]] = []
+        self.owners: list[str] = []
+
+    def run(self, owner: str, work: Any, /, *args: Any, **kwargs: Any) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self.owners.append(owner)
+        self.waiting.append((done, lambda: work(*args, **kwargs)))
+        return done
+
+    def work_off(self) -> None:
+        done, work = self.waiting.pop(0)
+        Inline().run("", work).chainDeferred(done)
+
+
+class RealmTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.storage = ClosableStorage()
+        self.events: list[Event] = []
+        self.registry = Registry()
+        self.opened: list[str] = []
+
+    def realm(self, disk: Any = None) -> Realm:
+        return Realm(
+            open_storage=self.open_storage,
+            disk=disk or Inline(),
+            bus=Bus(self.events.append),
+            registry=self.registry,
+            reactor=Clock(),
+        )
+
+    def open_storage(self, user: User) -> ClosableStorage:
+        self.opened.append(user.username)
+        return self.storage
+
+    def login(self, user: User = ALICE, disk: Any = None) -> Deferred[Any]:
+        login = Login(user, "password", "192.0.2.7")
+        return Inline().run("", self.realm(disk).requestAvatar, login, Connection(), IConchUser)
+
+    def filesystem(self, avatar: Avatar) -> Filesystem:
+        adapter = ISFTPServer(avatar)
+        assert isinstance(adapter, FilesystemAdapter)
+        return adapter.filesystem
+
+    def told(self) -> list[tuple[str, str]]:
+        return [(event.action, event.status) for event in self.events]
+
+    def test_a_login_gets_an_avatar_with_its_filesystem(self) -> None:
+        user = replace(ALICE, permissions={"/": ("list", "create_dirs")}, filters=Filters(start_directory="/in/here"))
+        interface, avatar, _ = self.successResultOf(self.login(user))
+        self.assertIs(interface, IConchUser)
+        self.assertIsInstance(avatar, Avatar)
+        self.assertTrue(IConchUser.providedBy(avatar))
+        filesystem = self.filesystem(avatar)
+        self.assertEqual(filesystem.start, VirtualPath((b"in", b"here")))
+        self.assertEqual(filesystem.identity.username, "alice")
+        self.assertTrue(filesystem.immediate)
+        # It was made, though the user himself could not leave it again.
+        self.assertEqual(snapshot(self.storage).keys(), {b"/in", b"/in/here"})
+        filesystem.mkdir(VirtualPath((b"new",)))
+        with self.assertRaises(PermissionDenied):
+            filesystem.rmdir(VirtualPath((b"new",)))
+
+    def test_login_and_logout_are_told(self) -> None:
+        _, _, logout = self.successResultOf(self.login())
+        self.assertEqual(self.told(), [("login", "ok")])
+        self.assertEqual(self.events[0].method, "password")
+        self.assertEqual(self.events[0].origin, Origin("alice", "connection-1", "192.0.2.7"))
+        logout()
+        self.assertEqual(self.told(), [("login", "ok"), ("logout", "ok")])
+        assert self.events[1].elapsed is not None
+        self.assertGreaterEqual(self.events[1].elapsed, 0)
+
+    def test_logout_closes_the_storage(self) -> None:
+        _, _, logout = self.successResultOf(self.login())
+        self.assertEqual(self.storage.closed, 0)
+        logout()
+        self.assertEqual(self.storage.closed, 1)
+
+    def test_logout_waits_for_work_before_it_closes_the_storage(self) -> None:
+        disk = SlowRunner()
+        login = self.login(disk=disk)
+        self.assertNoResult(login)
+        disk.work_off()
+        _, avatar, logout = self.successResultOf(login)
+        server = ISFTPServer(avatar)
+        made = server.makeDirectory(b"/new", {})
+        removed = server.removeDirectory(b"/new")
+        logout()
+        disk.work_off()
+        self.successResultOf(made)
+        self.assertEqual(self.storage.closed, 0)
+        disk.work_off()
+        self.successResultOf(removed)
+        self.assertEqual(self.storage.closed, 1)
+        self.assertEqual(set(disk.owners), {"alice"})
+
+    def test_a_user_with_all_his_sessions_is_refused_before_anything_is_opened(self) -> None:
+        user = replace(ALICE, max_sessions=1)
+        self.successResultOf(self.login(user))
+        running = self.registry.register(WrittenProgram(), "alice")
+        refused = self.failureResultOf(self.login(user), LoginRefused)
+        self.assertIn("too many open sessions: 1 allowed", refused.value.reason)
+        self.assertEqual(refused.value.text, "permission denied")
+        self.assertEqual(self.opened, ["alice"])
+        self.successResultOf(self.login(ALICE))
+        self.successResultOf(self.login(replace(user, username="bob")))
+        running.connection_lost()
+        self.successResultOf(self.login(user))
+
+    def test_a_storage_that_cannot_be_opened_is_told(self) -> None:
+        def fail(user: User) -> ClosableStorage:
+            raise Failure("the home directory can't be made")
+
+        self.open_storage = fail  # type: ignore[method-assign]
+        self.failureResultOf(self.login(), Failure)
+        self.assertEqual(self.events, [])
+
+    def test_the_storage_is_closed_where_the_start_directory_cannot_be_made(self) -> None:
+        prepare(self.storage, {b"/file": b""})
+        self.failureResultOf(self.login(replace(ALICE, filters=Filters(start_directory="/file/x"))), NotADirectory)
+        self.assertEqual(self.storage.closed, 1)
+
+    def test_permissions_that_make_no_sense_open_nothing(self) -> None:
+        self.failureResultOf(self.login(replace(ALICE, permissions={"/": ("fly",)})), InvalidArgument)
+        self.assertEqual(self.opened, [])
+
+    def test_there_are_avatars_for_conch_only(self) -> None:
+        with self.assertRaises(NotImplementedError):
+            self.realm().requestAvatar(Login(ALICE, "password", "192.0.2.7"), Connection(), ISFTPServer)
