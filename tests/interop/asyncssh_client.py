@@ -15,7 +15,7 @@ import asyncssh
 
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Malformed, Reader, string, uint32
-from tests.interop.service import Service
+from tests.interop.service import Target
 from tests.unit.sftp.harness import Reply
 
 
@@ -30,25 +30,25 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 @asynccontextmanager
-async def connected(service: Service, **login: Any) -> AsyncIterator[asyncssh.SSHClientConnection]:
-    """A connection that is logged in, by default as the service's user with his password."""
+async def connected(target: Target, **login: Any) -> AsyncIterator[asyncssh.SSHClientConnection]:
+    """A connection that is logged in, by default as the target's user with his password."""
     options = {
-        "username": service.username,
-        "password": service.password,
+        "username": target.username,
+        "password": target.password,
         "client_keys": None,
         "known_hosts": None,
         "config": None,
         "agent_path": None,
         **login,
     }
-    async with asyncssh.connect(service.host, service.port, **options) as connection:
+    async with asyncssh.connect(target.host, target.port, **options) as connection:
         yield connection
 
 
 @asynccontextmanager
-async def sftp_client(service: Service, **login: Any) -> AsyncIterator[asyncssh.SFTPClient]:
+async def sftp_client(target: Target, **login: Any) -> AsyncIterator[asyncssh.SFTPClient]:
     """An SFTP channel on a connection of its own. Names are bytes."""
-    async with connected(service, **login) as connection, connection.start_sftp_client(path_encoding=None) as client:
+    async with connected(target, **login) as connection, connection.start_sftp_client(path_encoding=None) as client:
         yield client
 
 
@@ -103,6 +103,6 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(service: Service) -> AsyncIterator[Wire]:
-    async with connected(service) as connection:
+async def wire(target: Target) -> AsyncIterator[Wire]:
+    async with connected(target) as connection:
         yield Wire(await connection.create_process(subsystem="sftp", encoding=None))

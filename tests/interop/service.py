@@ -33,19 +33,29 @@ FINGERPRINT = base64.b64encode(hashlib.sha256(HOST_KEY.public().blob()).digest()
 _TROUBLE = ("Traceback", "Unhandled", '"traceback"', '"level":"error"', '"level":"critical"')
 
 
-@dataclass
-class Service:
-    """One server process. `home` is the directory of its first user, `path` the way through the engine."""
+@dataclass(kw_only=True)
+class Target:
+    """What a client must know: where the server is, and how its user logs in.
 
-    process: BaseProcess
+    `keys` is a directory with the user's keys, `fingerprint` the host key's.
+    """
+
     port: int
-    state: Path
-    home: Path
-    path: str
     keys: Path
     host: str = "127.0.0.1"
     username: str = USERNAME
     password: str = PASSWORD
+    fingerprint: str = FINGERPRINT
+
+
+@dataclass(kw_only=True)
+class Service(Target):
+    """One server process. `home` is the directory of its first user, `path` the way through the engine."""
+
+    process: BaseProcess
+    state: Path
+    home: Path
+    path: str
 
     def audit(self, *actions: str) -> list[dict[str, Any]]:
         """The events so far, of some actions or of all."""
@@ -93,7 +103,15 @@ class Servers:
         state.mkdir()
         users = users or (self.user(),)
         process, port = start(Setup(str(state), users, path, **setup))
-        service = Service(process, port, state, Path(users[0].home_dir), path, self._keys, username=users[0].username)
+        service = Service(
+            process=process,
+            port=port,
+            state=state,
+            home=Path(users[0].home_dir),
+            path=path,
+            keys=self._keys,
+            username=users[0].username,
+        )
         self._running.append(service)
         return service
 

@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from tests.interop.commands import run
-from tests.interop.service import FINGERPRINT, Service
+from tests.interop.commands import curl
+from tests.interop.service import Service
 from tests.interop.trees import BYTE_NAMES, KIB, SIZES, TEXT_NAMES, content
-from tests.programs import require_program
-
-
-def curl(service: Service, name: bytes, *options: str | Path, by_key: bool = False, status: int = 0) -> bytes:
-    login = ["--user", f"{service.username}:{service.password}"]
-    if by_key:
-        login = [
-            "--user",
-            f"{service.username}:",
-            "--key",
-            service.keys / "ed25519",
-            "--pubkey",
-            service.keys / "ed25519.pub",
-        ]
-    url = f"sftp://{service.host}:{service.port}/{quote(name)}"
-    program = require_program("curl")
-    return run([program, "-sS", "--hostpubsha256", FINGERPRINT, *login, *options, url], status=status).stdout
 
 
 def test_files_of_all_sizes_go_both_ways(service: Service, local: Path) -> None:

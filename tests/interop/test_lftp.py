@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.interop.commands import run, ssh_options
+from tests.interop.commands import lftp
 from tests.interop.service import Service
 from tests.interop.trees import BYTE_NAMES, KIB, TEXT_NAMES, assert_same, content, make_tree
-from tests.programs import require_program
-
-
-def lftp(service: Service, *lines: str, status: int | None = 0, charset: str = "utf-8") -> bytes:
-    settings = {
-        "cmd:fail-exit": "yes",
-        "net:max-retries": "1",
-        "sftp:charset": charset,
-        "file:charset": charset,
-        "sftp:connect-program": f'"{shlex.join(["ssh", "-a", "-x", *ssh_options(service)])}"',
-    }
-    setup = [f"set {name} {value}" for name, value in settings.items()]
-    script = [*setup, f"open -u {service.username}, -p {service.port} sftp://{service.host}", *lines]
-    arguments = [require_program("lftp"), "--norc", "-c", "; ".join(script)]
-    done = run(arguments, status=status)
-    return done.stdout + done.stderr
 
 
 def test_trees_are_mirrored_both_ways_byte_for_byte(service: Service, local: Path) -> None:

@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.commands import address, run, ssh_options
+from tests.interop.commands import address, scp
 from tests.interop.service import Service
 from tests.interop.trees import BYTE_NAMES, TEXT_NAMES, assert_same, content, make_tree
-from tests.programs import require_program
-
-
-def scp(service: Service, *arguments: str | Path, status: int | None = 0) -> bytes:
-    done = run([require_program("scp"), "-s", *ssh_options(service), *arguments], status=status)
-    return done.stderr
 
 
 def test_trees_go_both_ways_byte_for_byte(service: Service, local: Path) -> None:
@@ -69,6 +63,4 @@ def test_what_is_wrong_is_said(fast_service: Service, local: Path, source: str) 
 
 
 def test_the_old_protocol_is_refused_with_a_hint(fast_service: Service, local: Path) -> None:
-    options = [require_program("scp"), "-O", *ssh_options(fast_service)]
-    done = run([*options, address(fast_service, "/file"), local / "x"], status=None)
-    assert b"scp without -O" in done.stderr
+    assert b"scp without -O" in scp(fast_service, "-O", address(fast_service, "/file"), local / "x", status=None)

@@ -7,21 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.commands import address, run, sftp, ssh_options
+from tests.interop.commands import address, run, sftp, ssh, ssh_options
 from tests.interop.keys import KEY_TYPES
 from tests.interop.service import Servers, Service
 from tests.interop.starter import FAST, GENERIC
 from tests.interop.trees import content
 from tests.programs import require_program
-
-
-def ssh(service: Service, *options: str, command: str = "", key: str = "ed25519", status: int = 1) -> bytes:
-    """What was said. A shell is answered with one line and status 1."""
-    program = require_program("ssh")
-    # The first value of an option counts.
-    arguments = [program, "-oLogLevel=INFO", *options, *ssh_options(service, key), address(service).rstrip(":")]
-    done = run([*arguments, *command.split()], status=status)
-    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("key", KEY_TYPES)

@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
 import pytest
 
 from tests.interop.keys import KEY_TYPES
+from tests.interop.paramiko_client import connected
 from tests.interop.service import Service
 from tests.interop.starter import FAST
 from tests.interop.trees import KIB, SIZES, content
-
-
-@contextmanager
-def connected(service: Service, **login: object) -> Iterator[paramiko.SFTPClient]:
-    with paramiko.SSHClient() as client:
-        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        login = login or {"password": service.password}
-        client.connect(
-            service.host,
-            service.port,
-            service.username,
-            allow_agent=False,
-            look_for_keys=False,
-            **login,  # type: ignore[arg-type]
-        )
-        with client.open_sftp() as sftp:
-            yield sftp
 
 
 def test_files_of_all_sizes_go_both_ways(service: Service, local: Path) -> None:

@@ -7,23 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.commands import address, run
-from tests.interop.service import FINGERPRINT, Service
+from tests.interop.commands import address, psftp, putty_options, run
+from tests.interop.service import Service
 from tests.interop.trees import BYTE_NAMES, KIB, TEXT_NAMES, assert_same, content, make_tree
 from tests.programs import require_program
-
-
-def options(service: Service) -> list[str]:
-    return ["-P", str(service.port), "-pw", service.password, "-batch", "-hostkey", f"SHA256:{FINGERPRINT}"]
-
-
-def psftp(service: Service, *lines: str, home: Path, status: int = 0) -> bytes:
-    """Run a batch; PuTTY keeps its settings in `home`."""
-    arguments = [require_program("psftp"), *options(service), "-b", "/dev/stdin", address(service).rstrip(":")]
-    done = run(
-        arguments, stdin="\n".join([*lines, "quit", ""]).encode(), cwd=home, env={"HOME": str(home)}, status=status
-    )
-    return done.stdout + done.stderr
 
 
 def test_trees_go_both_ways_byte_for_byte(service: Service, local: Path) -> None:
@@ -79,7 +66,7 @@ def test_pscp(service: Service, local: Path) -> None:
     os.utime(tree / "plain", (1_000_000_000, 1_000_000_000))
     (local / "down").mkdir()
     program = require_program("pscp")
-    arguments = [program, "-sftp", "-r", "-p", *options(service)]
+    arguments = [program, "-sftp", "-r", "-p", *putty_options(service)]
     run([*arguments, "tree", address(service, "/")], cwd=local, env={"HOME": str(local)})
     assert_same(tree, service.home / "tree")
     run([*arguments, address(service, "/tree"), "."], cwd=local / "down", env={"HOME": str(local)})

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.interop.commands import run
+from tests.interop.commands import rclone
 from tests.interop.service import Service
 from tests.interop.trees import KIB, TEXT_NAMES, assert_same, content, make_tree
-from tests.programs import require_program
-
-
-@functools.cache
-def obscured(program: str, password: str) -> str:
-    """rclone wants passwords so."""
-    return run([program, "obscure", "-"], stdin=password.encode()).stdout.decode().strip()
-
-
-def rclone(service: Service, *arguments: str | Path, by_key: bool = True, status: int | None = 0) -> bytes:
-    program = require_program("rclone")
-    login = ["--sftp-key-file", service.keys / "ed25519"]
-    if not by_key:
-        login = ["--sftp-pass", obscured(program, service.password)]
-    where = ["--sftp-host", service.host, "--sftp-port", str(service.port), "--sftp-user", service.username]
-    # There is no shell: without this rclone tries which one.
-    what = ["--sftp-shell-type", "none", "--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]
-    done = run([program, *what, *where, *login, *arguments], status=status)
-    return done.stdout + done.stderr
 
 
 def test_trees_go_both_ways_byte_for_byte(service: Service, local: Path) -> None:
