@@ -26,5 +26,5 @@ def _expand(server: FilesystemServer, path: bytes) -> Maybe[bytes]:
 
 
 EXPAND_PATH: Final = Row("expand-path@openssh.com", one_string, _expand, one_name, version=b"1")
-#: draft-ietf-secsh-filexfer-extensions-00, section 6 (OpenSSH PROTOCOL, 4.11).
+#: draft-ietf-secsh-filexfer-extensions-00, section 5 (OpenSSH PROTOCOL, 4.11).
 HOME_DIRECTORY: Final = Row("home-directory", one_string, _home, one_name, version=b"1")

@@ -206,7 +206,7 @@ class Client:
 class LaterStorage(MemoryStorage):
     """Memory that says it may block, so that work goes through the runner."""
 
-    immediate = False  # type: ignore[assignment]
+    immediate = False
 
 
 class LaterRunner:

@@ -178,7 +178,7 @@ def test_a_file_that_is_none_and_reads_that_are_no_bytes(answer: Any) -> None:
     assert client.close(handle).code == c.FX_FAILURE
     assert client.close(handle).text == "invalid handle"
     file = PluginFile()
-    file.readChunk = lambda offset, length: answer  # type: ignore[method-assign]
+    file.readChunk = lambda offset, length: answer
     client, handle = with_file(file)
     assert client.read(handle, 0, 5).code in (c.FX_FAILURE, c.FX_EOF)
     client.engine.connection_lost()
@@ -198,7 +198,7 @@ def test_reads_are_full_though_the_file_gives_little_at_a_time(piece: int) -> No
 
 def test_a_file_that_gives_more_than_was_asked() -> None:
     file = PluginFile()
-    file.readChunk = lambda offset, length: b"x" * (length + 5)  # type: ignore[method-assign]
+    file.readChunk = lambda offset, length: b"x" * (length + 5)
     client, handle = with_file(file)
     assert client.read(handle, 0, 10).data == b"x" * 10
 
@@ -211,7 +211,7 @@ def test_a_file_that_raises_at_its_end(end: Exception) -> None:
     def read(offset: int, length: int) -> Any:
         return fail(end) if offset >= 5 else succeed(whole(file, offset, length))
 
-    file.readChunk = read  # type: ignore[method-assign]
+    file.readChunk = read
     client, handle = with_file(file)
     assert client.read(handle, 0, 100).data == b"12345"
     assert client.read(handle, 5, 100).code == c.FX_EOF
@@ -226,7 +226,7 @@ def test_a_read_that_fails_halfway_is_a_failure_and_no_short_read() -> None:
             raise PermissionError
         return whole(file, offset, length)
 
-    file.readChunk = read  # type: ignore[method-assign]
+    file.readChunk = read
     client, handle = with_file(file)
     assert client.read(handle, 0, 5).code == c.FX_PERMISSION_DENIED
 
@@ -236,6 +236,17 @@ def test_writes_keep_their_offset_also_when_appending() -> None:
     client, handle = with_file(file, c.FXF_WRITE | c.FXF_APPEND)
     assert client.write(handle, 7, b"data").code == c.FX_OK
     assert file.written == [(7, b"data")]
+
+
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**63, 2**64 - 1])
+def test_offsets_behind_every_file_are_not_asked_of_a_plugin(offset: int) -> None:
+    file = PluginFile()
+    asked: list[int] = []
+    file.readChunk = lambda offset, length: asked.append(offset)
+    client, handle = with_file(file, c.FXF_READ | c.FXF_WRITE)
+    assert client.read(handle, offset, 1).code == c.FX_EOF
+    assert client.write(handle, offset, b"x").code == c.FX_FAILURE
+    assert (asked, file.written) == ([], [])
 
 
 def test_what_a_file_cannot_do() -> None:

@@ -43,7 +43,7 @@ def server() -> ControlledServer:
 
 @pytest.fixture
 def client(server: ControlledServer) -> Client:
-    return Client(server)  # type: ignore[arg-type]
+    return Client(server)
 
 
 def opened(client: Client, server: ControlledServer, flags: int = READ | c.FXF_WRITE) -> bytes:
@@ -270,14 +270,14 @@ def test_a_handle_is_closed_when_the_last_work_on_it_ends(client: Client, server
 
 def test_one_handle_that_cannot_be_closed_does_not_keep_the_others_open() -> None:
     server = ControlledServer()
-    client = Client(server)  # type: ignore[arg-type]
+    client = Client(server)
     for _ in range(3):
         opened(client, server)
 
     def failing() -> Deferred[None]:
         raise RuntimeError("broken")
 
-    server.files[1].close = failing  # type: ignore[method-assign]
+    server.files[1].close = failing
     client.engine.connection_lost()
     assert [file.closed for file in server.files] == [1, 0, 1]
 
@@ -296,7 +296,7 @@ def test_after_the_loss_nothing_is_taken_or_said(client: Client, server: Control
 
 
 def test_a_stream_that_is_lost_while_it_is_written_to(server: ControlledServer) -> None:
-    client = Client(server)  # type: ignore[arg-type]
+    client = Client(server)
     handle = opened(client, server)
 
     class Breaking(FakeStream):
@@ -366,7 +366,7 @@ class RealPool(TestCase):
     """All of a session's files are closed by a pool that takes less than they are many."""
 
     def setUp(self) -> None:
-        self.pool = Pool(reactor, "test", 2, queue_limit=5)  # type: ignore[arg-type]
+        self.pool = Pool(reactor, "test", 2, queue_limit=5)
         self.pool.start()
         self.addCleanup(self.pool.stop)
 
@@ -377,7 +377,7 @@ class RealPool(TestCase):
 
         def opened() -> None:
             if len(split(client.stream.output)) < 101:
-                reactor.callLater(0, opened)  # type: ignore[attr-defined]
+                reactor.callLater(0, opened)
                 return
             client.engine.connection_lost()
             closed()
@@ -385,7 +385,7 @@ class RealPool(TestCase):
         def closed() -> None:
             node = storage._find(VirtualPath((b"f",)))
             if node.handles:
-                reactor.callLater(0, closed)  # type: ignore[attr-defined]
+                reactor.callLater(0, closed)
             else:
                 done.callback(None)
 
@@ -394,4 +394,4 @@ class RealPool(TestCase):
         deferToThread(lambda: None).addCallback(lambda _: opened())
         return done
 
-    test_a_lost_client_with_many_files_leaves_none_open.timeout = 20  # type: ignore[attr-defined]
+    test_a_lost_client_with_many_files_leaves_none_open.timeout = 20

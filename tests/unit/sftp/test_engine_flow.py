@@ -25,7 +25,7 @@ def server() -> ControlledServer:
 
 @pytest.fixture
 def client(server: ControlledServer) -> Client:
-    return Client(server)  # type: ignore[arg-type]
+    return Client(server)
 
 
 def opened(client: Client, server: ControlledServer, flags: int = READ | c.FXF_WRITE) -> bytes:
@@ -172,7 +172,7 @@ def test_everything_is_consumed_once_also_what_fails(client: Client, server: Con
 @pytest.mark.parametrize("kind", [c.FXP_WRITE, c.FXP_STAT, 99, c.FXP_EXTENDED, c.FXP_INIT])
 @pytest.mark.parametrize("make", [fast_server, generic_server])
 def test_an_oversized_packet_gets_a_status_and_is_passed_over(kind: int, make: object) -> None:
-    client = Client(make())  # type: ignore[operator]
+    client = Client(make())
     length = c.MAX_PACKET + 1
     client.feed(struct.pack(">IBI", length, kind, 0xABCD) + bytes(10))
     (reply,) = client.replies()
@@ -247,7 +247,7 @@ def test_a_burst_ends_with_its_client() -> None:
 @pytest.mark.parametrize("make", [fast_server, generic_server])
 def test_two_mebibytes_of_the_smallest_requests(make: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work per request is the same however many wait, and no stack grows with them: counted, not timed."""
-    client = Client(make())  # type: ignore[operator]
+    client = Client(make())
     packet = struct.pack(">IBI", 5, 99, 1)
     count = 2 * 1024 * 1024 // len(packet)
     looked = deepest = 0
@@ -258,7 +258,7 @@ def test_two_mebibytes_of_the_smallest_requests(make: object, monkeypatch: pytes
         looked += 1
         if looked % 1000 == 0:
             deepest = max(deepest, depth())
-        return may_start(request)  # type: ignore[arg-type]
+        return may_start(request)
 
     monkeypatch.setattr(client.engine, "_may_start", counted)
     here = depth()
@@ -290,6 +290,6 @@ def depth() -> int:
         frame = sys._getframe(1)
         while frame is not None:
             yield frame
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
 
     return sum(1 for _ in frames())

@@ -27,7 +27,7 @@ def server() -> ControlledServer:
 
 @pytest.fixture
 def client(server: ControlledServer) -> Client:
-    return Client(server)  # type: ignore[arg-type]
+    return Client(server)
 
 
 def opened(client: Client, server: ControlledServer, flags: int = READ | WRITE) -> bytes:
@@ -223,7 +223,7 @@ def checked(server: ControlledServer, client: Client) -> None:
 @given(STEPS, st.data())
 def test_the_law_holds_whatever_ends_first(steps: list[tuple[str, int, int, int]], data: st.DataObject) -> None:
     server = ControlledServer()
-    client = Client(server)  # type: ignore[arg-type]
+    client = Client(server)
     waiting = packets(steps)
     while waiting or server.working:
         if waiting and (not server.working or data.draw(st.booleans())):
@@ -241,7 +241,7 @@ def test_a_client_lost_at_any_point_leaves_nothing_open(
     steps: list[tuple[str, int, int, int]], data: st.DataObject
 ) -> None:
     server = ControlledServer()
-    client = Client(server)  # type: ignore[arg-type]
+    client = Client(server)
     waiting = packets(steps)
     for _ in range(data.draw(st.integers(0, 2 * len(steps)))):
         if waiting and (not server.working or data.draw(st.booleans())):

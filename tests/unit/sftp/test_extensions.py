@@ -222,7 +222,7 @@ def test_users_and_groups_are_the_sessions_own_or_empty(client: Client) -> None:
 def test_one_request_for_names_does_not_make_a_reply_without_bound(storage: MemoryStorage) -> None:
     client = Client(fast_server(filesystem(storage)))
     me = Identity("a" * 255, 0, 0)
-    client.engine._server.filesystem._filesystem.identity = me  # type: ignore[attr-defined]
+    client.engine._server.filesystem._filesystem.identity = me
     ask = b"users-groups-by-id@openssh.com"
     reply = client.ask(*extended(ask, ids(*[0] * 500), ids(*[0] * 500)))
     assert reply.kind == c.FXP_EXTENDED_REPLY

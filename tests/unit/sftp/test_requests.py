@@ -296,7 +296,7 @@ def test_a_long_listing_streams(client: Client, storage: MemoryStorage, path_tak
 class SpoiltStorage(MemoryStorage):
     """One entry can't be looked at; one has a time that no calendar knows."""
 
-    def scan(self, path: VirtualPath) -> Listing:  # type: ignore[override]
+    def scan(self, path: VirtualPath) -> Listing:
         return SpoiltListing(super().scan(path))
 
 
@@ -324,6 +324,13 @@ def test_one_entry_that_cannot_be_read_does_not_spoil_a_listing(path_taken: str)
     assert found[b"secret"][1] == Attributes()
     assert found[b"secret"][0].startswith(b"?---------")
     assert found[b"far"][1].mtime == 2**32 - 1
+
+
+def test_a_directory_whose_parent_cannot_be_listed_is_listed(storage: MemoryStorage) -> None:
+    storage.mkdir(VirtualPath((b"d",)))
+    only_below = Permissions({ROOT: set(), VirtualPath((b"d",)): {"list"}})
+    found = listed(Client(fast_server(filesystem(storage, only_below))), b"/d")
+    assert {name: attributes for name, (_, attributes) in found.items()} == {b".": Attributes(), b"..": Attributes()}
 
 
 def test_opendir_errors(client: Client) -> None:
