@@ -201,6 +201,7 @@ def test_work_that_takes_longer_than_the_delay_shows_no_more_than_that() -> None
 @pytest.mark.parametrize(
     ("algorithm", "blob"),
     [(b"ssh-ed25519", Key(ed25519.Ed25519PrivateKey.generate()).public().blob()), (b"ssh-dss", b"x"), (b"", b"")],
+    ids=["another key", "an old kind", "nothing"],
 )
 def test_a_query_is_refused_soon_and_free_of_charge(algorithm, blob) -> None:
     login = Login(ED25519)
