@@ -166,6 +166,14 @@ OPERATIONS = (
         "upload download",
         _with_file(OpenOptions(read=True, write=True, create=True), _write_and_read),
     ),
+    _row("create for reading", "upload download", _with_file(OpenOptions(read=True, create=True), _read)),
+    _row(
+        "read with leave to create",
+        "download",
+        _with_file(OpenOptions(read=True, create=True), _read),
+        _file,
+        writes=False,
+    ),
     _row(
         "upload through a dangling link",
         "upload",

@@ -50,7 +50,7 @@ class SessionFilesystem:
 
     def _open(self, path: VirtualPath, options: OpenOptions) -> File:
         """Whether the file is there decides between upload and overwrite, so each try says what it expects."""
-        if not (options.write and options.create):
+        if not options.create:
             return self._open_expecting(path, options, Create.NEVER)
         for _ in range(_OPEN_TRIES):
             refusal: PermissionDenied | None = None

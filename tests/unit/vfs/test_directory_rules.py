@@ -177,6 +177,13 @@ def test_an_exclusive_upload_never_opens_what_is_there(storage: Any) -> None:
     assert get(View(storage).fs, b"/file") == b"data"
 
 
+def test_an_exclusive_open_for_reading_makes_the_file(storage: Any) -> None:
+    exclusive = OpenOptions(read=True, create=True, exclusive=True)
+    View(storage).fs.open(p(b"/lock"), exclusive).close()
+    with pytest.raises(AlreadyExists):
+        View(storage).fs.open(p(b"/lock"), exclusive)
+
+
 def test_an_exclusive_upload_does_not_follow_a_link(storage: Any) -> None:
     prepare(storage, {b"/up": DIRECTORY, b"/ro": DIRECTORY, b"/link": Link(b"up/new"), b"/ro/link": Link(b"/up/new")})
     exclusive = OpenOptions(write=True, create=True, exclusive=True)
