@@ -1,0 +1,7 @@
+"""Stories that need a running server have it as the tests with real clients do."""
+
+from __future__ import annotations
+
+from tests.interop.conftest import keys, local, servers, service
+
+__all__ = ["keys", "local", "servers", "service"]
