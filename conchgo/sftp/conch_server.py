@@ -159,6 +159,8 @@ class ConchFile:
     def close(self) -> Deferred[None]:
         return _asked(self._file.close)
 
+    abandon = close
+
 
 class ConchDirectory:
     """A `ServedDirectory` over what openDirectory gave."""
@@ -182,3 +184,5 @@ class ConchDirectory:
 
     def close(self) -> Deferred[None]:
         return _asked(self._directory.close)
+
+    abandon = close

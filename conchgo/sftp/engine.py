@@ -347,7 +347,7 @@ class Engine:
 
     def _discard(self, handle: OpenHandle) -> None:
         """Close it; whatever goes wrong, the next one gets its turn."""
-        maybeDeferred(handle.opened.close).addErrback(
+        maybeDeferred(handle.opened.abandon).addErrback(
             lambda failure: _log.failure("closing an abandoned handle failed", failure)
         )
 

@@ -172,6 +172,9 @@ class OpenedFile:
     def close(self) -> Maybe[None]:
         return self._server.close(self._file.close)
 
+    def abandon(self) -> Maybe[None]:
+        return self._server.close(self._file.abandon)
+
 
 class OpenedDirectory:
     """A `ServedDirectory`: `.` and `..` first, then the entries as the storage gives them."""
@@ -186,6 +189,8 @@ class OpenedDirectory:
 
     def close(self) -> Maybe[None]:
         return self._server.close(self._listing.close)
+
+    abandon = close
 
     def _next_names(self) -> Sequence[Name]:
         identity, now = self._server.filesystem.identity, time.time()

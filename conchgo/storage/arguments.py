@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import Final
 
 from conchgo.errors import InvalidArgument, InvalidPath
@@ -14,6 +15,9 @@ MAX_NAME: Final = 255
 MAX_SIZE: Final = 2**63 - 1
 #: The id that chown(2) takes for "leave it as it is" is no owner.
 MAX_ID: Final = 2**32 - 2
+
+#: Read, write and execute: what may be asked of a mode.
+PLAIN_MODE: Final = 0o777
 
 
 def check_path(path: VirtualPath) -> None:
@@ -30,6 +34,16 @@ def check_path(path: VirtualPath) -> None:
         length += len(name) + 1
     if length > MAX_PATH:
         raise InvalidPath(f"invalid path: longer than {MAX_PATH} bytes")
+
+
+def changed_mode(found: int, asked: int) -> int:
+    """The permission bits after a change of mode; `found` is the mode before, type included.
+
+    A set-user-ID or set-group-ID file is nobody's to make: it could belong to the server's own account. A directory
+    keeps the special bits that it has (its files inherit the group, for instance).
+    """
+    kept = found & 0o7000 if stat.S_ISDIR(found) else 0
+    return asked & PLAIN_MODE | kept
 
 
 def check_target(target: bytes) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from conchgo.storage import syscalls
+from conchgo.storage.arguments import PLAIN_MODE
 from conchgo.storage.beneath import Place, closed_on_error, pinned
 
 _CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
@@ -29,7 +30,7 @@ class Creator:
 
     def file(self, place: Place, access: int, mode: int) -> int:
         """A new file's descriptor, opened with `access` (O_RDWR, for instance)."""
-        wanted = mode & 0o7777 & ~self.umask
+        wanted = mode & PLAIN_MODE & ~self.umask
         descriptor = os.open(place.name, access | _CREATE, wanted, dir_fd=place.directory)
         with closed_on_error(descriptor), _undone_by(os.unlink, place):
             if self.owner:
@@ -38,7 +39,7 @@ class Creator:
         return descriptor
 
     def directory(self, place: Place, mode: int) -> None:
-        wanted = mode & 0o7777 & ~self.umask
+        wanted = mode & PLAIN_MODE & ~self.umask
         if self.owner is None and not wanted & syscalls.process_umask():
             os.mkdir(place.name, wanted, dir_fd=place.directory)
             return

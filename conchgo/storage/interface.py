@@ -53,7 +53,8 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Changes to make, or None where nothing is asked. `mode` is permission bits only; times are seconds."""
+    """Changes to make, or None where nothing is asked. `mode` is read, write and execute bits (what
+    else it holds is dropped, and a directory keeps its special bits); times are seconds."""
 
     size: int | None = None
     uid: int | None = None

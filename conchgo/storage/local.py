@@ -23,7 +23,7 @@ from conchgo.errors import (
 )
 from conchgo.paths import VirtualPath
 from conchgo.storage import syscalls
-from conchgo.storage.arguments import check_changes, check_open, check_path, check_target
+from conchgo.storage.arguments import changed_mode, check_changes, check_open, check_path, check_target
 from conchgo.storage.beneath import ParentOpener, Place, best_opener, closed_on_error, link_target, pinned
 from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create, FileStat, Space
@@ -137,7 +137,7 @@ class LocalStorage:
             if owner:
                 syscalls.chown_pinned(pin, *owner)
             if changes.mode is not None:
-                syscalls.chmod_pinned(pin, changes.mode & 0o7777)
+                syscalls.chmod_pinned(pin, changed_mode(found.st_mode, changes.mode))
             times = asked_times(changes, os.fstat(pin))
             if times:
                 os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from conchgo.errors import BadHandle, NoSpace
-from conchgo.storage.arguments import check_changes, check_range, is_within_reach
+from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is_within_reach
 from conchgo.storage.interface import Attributes, FileStat
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
 from conchgo.storage.oserrors import domain_error, translated
@@ -69,7 +69,7 @@ class LocalFile:
             if owner:
                 os.fchown(self._descriptor, *owner)
             if changes.mode is not None:
-                os.fchmod(self._descriptor, changes.mode & 0o7777)
+                os.fchmod(self._descriptor, changes.mode & PLAIN_MODE)
             times = asked_times(changes, os.fstat(self._descriptor))
             if times:
                 os.utime(self._descriptor, ns=times)

@@ -19,7 +19,7 @@ from conchgo.errors import (
     Unsupported,
 )
 from conchgo.paths import VirtualPath
-from conchgo.storage.arguments import MAX_NAME, check_changes, check_open, check_path, check_target
+from conchgo.storage.arguments import MAX_NAME, PLAIN_MODE, check_changes, check_open, check_path, check_target
 from conchgo.storage.interface import Attributes, Create, Entry, FileStat, Space
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.memory_file import MemoryFile
@@ -246,7 +246,7 @@ class MemoryStorage:
         self._budget.take(NODE_COST + len(target))
         self._count += 1
         if kind != stat.S_IFLNK:
-            mode &= 0o7777 & ~self._umask
+            mode &= PLAIN_MODE & ~self._umask
         uid, gid = self._owner
         now = self._now()
         return Node(self._count, kind | mode, uid, gid, now, now, target=target)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conchgo.errors import IsADirectory, NoSpace, NotARegularFile
+from conchgo.storage.arguments import changed_mode
 from conchgo.storage.interface import Attributes, FileStat
 
 #: What a node costs of the capacity besides its data, in bytes.
@@ -62,7 +63,7 @@ class Node:
         if changes.gid is not None:
             self.gid = changes.gid
         if changes.mode is not None:
-            self.mode = stat.S_IFMT(self.mode) | changes.mode & 0o7777
+            self.mode = stat.S_IFMT(self.mode) | changed_mode(self.mode, changes.mode)
         if changes.atime is not None:
             self.atime = changes.atime
         if changes.mtime is not None:

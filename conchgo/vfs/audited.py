@@ -96,12 +96,19 @@ class AuditedFile:
         self._noting(self._file.sync)
 
     def close(self) -> None:
+        self._end(self._file.close)
+
+    def abandon(self) -> None:
+        self._failure = self._failure or "the client left before it closed the file"
+        self._end(self._file.abandon)
+
+    def _end(self, close: Callable[[], None]) -> None:
         with self._lock:
             closed, self._closed = self._closed, True
         if closed:
             return
         try:
-            self._noting(self._file.close)
+            self._noting(close)
         finally:
             self._audit.publish(
                 Event(
@@ -190,7 +197,8 @@ class AuditedFilesystem:
         return self._audit.looked("readlink", path, lambda: self._filesystem.readlink(path))
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
-        self._audit.done("symlink", path, lambda: self._filesystem.symlink(target, path))
+        meant = VirtualPath.parse(target, path.parent)
+        self._audit.done("symlink", path, lambda: self._filesystem.symlink(target, path), meant)
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
         self._audit.done("hardlink", existing, lambda: self._filesystem.link(existing, new), new)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final, NoReturn
 
 from conchgo.accounts.permissions import Permissions
@@ -26,9 +25,6 @@ from conchgo.storage.interface import (
 #: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
 _GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})
 
-#: Read, write and execute: what modes are made of here.
-_PLAIN: Final = 0o777
-
 _RENAME: Final = {True: "rename_dirs", False: "rename_files"}
 
 
@@ -41,14 +37,6 @@ def verbs_to_change(changes: Attributes) -> set[str]:
         "chtimes": changes.atime is not None or changes.mtime is not None,
     }
     return {verb for verb, wanted in asked.items() if wanted}
-
-
-def _without_special_bits(changes: Attributes, kept: int = 0) -> Attributes:
-    """The changes with a plain mode: a set-user-ID file of a server's own account is nobody's to make.
-
-    `kept` are the special bits that stay, those of a directory (its files inherit the group, for instance).
-    """
-    return changes if changes.mode is None else replace(changes, mode=changes.mode & _PLAIN | kept)
 
 
 class AuthorisedFile:
@@ -68,7 +56,7 @@ class AuthorisedFile:
             self.pwritev = file.pwritev
             self.append = file.append
         self.sync = file.sync
-        self.close = file.close
+        self.close = self.abandon = file.close
         # Whoever may open a file may see how it grows: clients compare sizes after an upload.
         self.stat = file.stat
         self._writable = write
@@ -82,7 +70,7 @@ class AuthorisedFile:
             needed.remove("overwrite")
         if not needed <= self._granted:
             raise PermissionDenied
-        self._file.set_attributes(_without_special_bits(changes))
+        self._file.set_attributes(changes)
 
 
 def _not_open_for_reading(*_: object) -> NoReturn:
@@ -116,7 +104,7 @@ class Authorised:
 
     def open(
         self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
-    ) -> StorageFile:
+    ) -> AuthorisedFile:
         granted = self._permissions.verbs(path.parent)
         may_read = read and "download" in granted
         if create is Create.NEW:
@@ -125,7 +113,8 @@ class Authorised:
             self._require("overwrite", path.parent)
         if not (write or may_read):
             raise PermissionDenied
-        mode = mode & _PLAIN if "chmod" in granted else 0o666
+        if "chmod" not in granted:
+            mode = 0o666
         file = self._storage.open(path, read=may_read, write=write, create=create, truncate=truncate, mode=mode)
         return AuthorisedFile(file, self._permissions.verbs(path), read=may_read, write=write)
 
@@ -136,7 +125,7 @@ class Authorised:
     def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
         self._require("create_dirs", path.parent)
         granted = self._permissions.verbs(path.parent)
-        self._storage.mkdir(path, mode & _PLAIN if "chmod" in granted else 0o777)
+        self._storage.mkdir(path, mode if "chmod" in granted else 0o777)
 
     def rmdir(self, path: VirtualPath) -> None:
         self._refuse_root(path)
@@ -174,12 +163,10 @@ class Authorised:
         if not (needed <= of_file or needed <= of_directory):
             raise PermissionDenied
         # A key may name a file; a directory is part of the one that contains it.
-        found = self._storage.lstat(path)
-        directory = found.kind is Kind.DIRECTORY
+        directory = self._storage.lstat(path).kind is Kind.DIRECTORY
         if not needed <= (of_directory if directory else of_file):
             raise PermissionDenied
-        kept = found.mode & 0o7000 if directory else 0
-        self._storage.set_attributes(path, _without_special_bits(changes, kept), link=link)
+        self._storage.set_attributes(path, changes, link=link)
 
     def readlink(self, path: VirtualPath) -> bytes:
         self._require("list", path.parent)

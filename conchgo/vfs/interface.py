@@ -21,8 +21,13 @@ __all__ = [
     "Space",
 ]
 
-#: An open file, as a session sees it: what it may not do raises PermissionDenied.
-File = StorageFile
+
+class File(StorageFile, Protocol):
+    """An open file, as a session sees it: what it may not do raises PermissionDenied."""
+
+    def abandon(self) -> None:
+        """Close it because the client vanished: what it was writing is not known to be whole."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

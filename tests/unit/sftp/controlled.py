@@ -99,6 +99,7 @@ class ControlledFile:
         self.server = server
         self.appending = appending
         self.closed = 0
+        self.abandoned = False
 
     def read(self, offset: int, length: int) -> Deferred[bytes]:
         return self._begin("read", offset, length)
@@ -119,6 +120,10 @@ class ControlledFile:
         if self.closed > 1:
             self.server.breaches.append("closed twice")
         return self._begin("close")
+
+    def abandon(self) -> Deferred[None]:
+        self.abandoned = True
+        return self.close()
 
     def _begin(self, name: str, *args: Any) -> Deferred[Any]:
         if name != "close" and self.closed:

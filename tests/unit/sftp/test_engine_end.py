@@ -268,6 +268,17 @@ def test_a_handle_is_closed_when_the_last_work_on_it_ends(client: Client, server
     assert server.files[0].closed == 1
 
 
+@pytest.mark.parametrize("end", ["connection_lost", "input_ended"])
+def test_what_the_client_left_open_is_abandoned_not_closed(end: str) -> None:
+    server = ControlledServer()
+    client = Client(server)
+    handles = [opened(client, server) for _ in range(2)]
+    client.send(c.FXP_CLOSE, string(handles[0]))
+    server.finish()
+    getattr(client.engine, end)()
+    assert [file.abandoned for file in server.files] == [False, True]
+
+
 def test_one_handle_that_cannot_be_closed_does_not_keep_the_others_open() -> None:
     server = ControlledServer()
     client = Client(server)
@@ -277,7 +288,7 @@ def test_one_handle_that_cannot_be_closed_does_not_keep_the_others_open() -> Non
     def failing() -> Deferred[None]:
         raise RuntimeError("broken")
 
-    server.files[1].close = failing
+    server.files[1].abandon = failing
     client.engine.connection_lost()
     assert [file.closed for file in server.files] == [1, 0, 1]
 

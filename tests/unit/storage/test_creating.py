@@ -34,7 +34,7 @@ def create(storage: LocalStorage, path: bytes, mode: int = 0o666) -> None:
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
-@pytest.mark.parametrize("mode", [0o777, 0o666, 0o640, 0o1777])
+@pytest.mark.parametrize("mode", [0o777, 0o666, 0o640, 0o7777])
 def test_the_umask_is_the_storages_own(root: bytes, process_umask: int, umask: int, mode: int) -> None:
     storage = LocalStorage(root, umask=umask)
     create(storage, b"/file", mode)
@@ -42,7 +42,7 @@ def test_the_umask_is_the_storages_own(root: bytes, process_umask: int, umask: i
     modes = mode_of(storage, b"/file"), mode_of(storage, b"/dir")
     storage.close()
 
-    assert modes == (mode & ~umask, mode & ~umask)
+    assert modes == (mode & 0o777 & ~umask, mode & 0o777 & ~umask)
     assert syscalls.process_umask() == process_umask
 
 
@@ -57,9 +57,13 @@ def test_an_ordinary_user_with_a_strict_umask(root: bytes, process_umask: int) -
     assert modes == (0o644, 0o755)
 
 
-def test_a_directory_passes_its_group_on(storage: LocalStorage, process_umask: int) -> None:
+def test_a_directory_passes_its_group_on_and_keeps_its_special_bits(
+    storage: LocalStorage, root: bytes, process_umask: int
+) -> None:
     storage.mkdir(p(b"/group"))
-    storage.set_attributes(p(b"/group"), Attributes(mode=0o2775))
+    os.chmod(root + b"/group", 0o2700)
+    storage.set_attributes(p(b"/group"), Attributes(mode=0o4775))
+    assert mode_of(storage, b"/group") == 0o2775
 
     storage.mkdir(p(b"/group/dir"))
 
@@ -79,7 +83,7 @@ def test_the_owner_of_what_is_made(
     storage.close()
 
     assert {(each.uid, each.gid) for each in found.values()} == {expected}
-    assert found[b"/file"].mode & 0o7777 == 0o4755
+    assert found[b"/file"].mode & 0o7777 == 0o755
     assert found[b"/dir"].mode & 0o7777 == 0o755
 
 

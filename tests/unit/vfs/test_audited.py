@@ -27,7 +27,7 @@ CHANGES: list[tuple[Callable[[Filesystem], Any], tuple[str, bytes, bytes | None]
     (lambda fs: fs.rmdir(p(b"/d/e")), ("rmdir", b"/d/e", None)),
     (lambda fs: fs.remove(p(b"/d/f")), ("remove", b"/d/f", None)),
     (lambda fs: fs.rename(p(b"/d/f"), p(b"/d/g"), replace=False), ("rename", b"/d/f", b"/d/g")),
-    (lambda fs: fs.symlink(b"f", p(b"/d/m")), ("symlink", b"/d/m", None)),
+    (lambda fs: fs.symlink(b"f", p(b"/d/m")), ("symlink", b"/d/m", b"/d/f")),
     (lambda fs: fs.link(p(b"/d/f"), p(b"/d/g")), ("hardlink", b"/d/f", b"/d/g")),
     (lambda fs: fs.set_attributes(p(b"/d/f"), Attributes(mode=0o600)), ("setstat", b"/d/f", None)),
     (lambda fs: fs.scan(p(b"/d")).close(), ("list", b"/d", None)),
@@ -138,6 +138,17 @@ def test_a_close_is_told_once(storage: Any) -> None:
     file.close()
     file.close()
     assert [event.action for event in view.events] == ["open", "close"]
+
+
+def test_an_abandoned_file_is_no_whole_one(storage: Any) -> None:
+    view = View(storage)
+    file = view.fs.open(p(b"/new"), CREATE)
+    file.pwritev([memoryview(b"half")], 0)
+    file.abandon()
+    file.close()
+    closes = [event for event in view.events if event.action == "close"]
+    assert [(event.status, event.bytes_written) for event in closes] == [("failed", 4)]
+    assert closes[0].reason == "the client left before it closed the file"
 
 
 def test_a_write_that_failed_is_told_at_the_close() -> None:
