@@ -37,8 +37,16 @@ _OLDER_KEY_EXCHANGES: Final = (
     b"diffie-hellman-group14-sha256",
     b"diffie-hellman-group16-sha512",
 )
-_CIPHERS: Final = (b"aes128-ctr", b"aes192-ctr", b"aes256-ctr")
-_MACS: Final = (b"hmac-sha2-256", b"hmac-sha2-512")
+_CIPHERS: Final = (
+    b"aes128-gcm@openssh.com",
+    b"aes256-gcm@openssh.com",
+    b"chacha20-poly1305@openssh.com",
+    b"aes128-ctr",
+    b"aes192-ctr",
+    b"aes256-ctr",
+)
+_MODERN_MACS: Final = (b"hmac-sha2-256-etm@openssh.com", b"hmac-sha2-512-etm@openssh.com")
+_OLDER_MACS: Final = (b"hmac-sha2-256", b"hmac-sha2-512")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,8 @@ class AlgorithmSet:
 
     key_exchanges: tuple[bytes, ...]
     ciphers: tuple[bytes, ...] = _CIPHERS
-    macs: tuple[bytes, ...] = _MACS
+    macs: tuple[bytes, ...] = _MODERN_MACS
+    compressions: tuple[bytes, ...] = (b"none",)
     user_signatures: tuple[bytes, ...] = tuple(USER_SIGNATURES)
 
 
@@ -59,5 +68,7 @@ def _available(key_exchanges: tuple[bytes, ...]) -> tuple[bytes, ...]:
 #: By the names that the configuration uses.
 ALGORITHM_SETS: Final[Mapping[str, AlgorithmSet]] = {
     "default": AlgorithmSet(_available(_MODERN_KEY_EXCHANGES)),
-    "compatible": AlgorithmSet(_available(_MODERN_KEY_EXCHANGES + _OLDER_KEY_EXCHANGES)),
+    "compatible": AlgorithmSet(
+        _available(_MODERN_KEY_EXCHANGES + _OLDER_KEY_EXCHANGES), macs=_MODERN_MACS + _OLDER_MACS
+    ),
 }

@@ -38,6 +38,10 @@ from conchgo.ssh.wire import ProtocolViolation, Reader
 if TYPE_CHECKING:
     from conchgo.ssh.transport import ServerTransport
 
+#: ping@openssh.com (OpenSSH PROTOCOL, 1.9).
+MSG_PING: Final = 192
+MSG_PONG: Final = 193
+
 #: A packet costs as much as hundreds of its bytes: no client of good will asks for smaller ones.
 MIN_REMOTE_PACKET: Final = 256
 
@@ -165,6 +169,11 @@ class Connection(SSHConnection):
         channel, name, want_reply = self._channel(fields), fields.string(), fields.boolean()
         channel.request(name, want_reply, fields)
 
+    def _ping(self, fields: Reader) -> None:
+        data = fields.string()
+        fields.end()
+        self.transport.sendPacket(MSG_PONG, NS(data))
+
     def _unasked(self, fields: Reader) -> None:
         raise ProtocolViolation("an answer to a channel that was not opened")
 
@@ -187,4 +196,5 @@ _HANDLERS: Final[dict[int, Callable[[Connection, Reader], None]]] = {
     MSG_CHANNEL_REQUEST: Connection._request,
     MSG_CHANNEL_SUCCESS: Connection._ignored,
     MSG_CHANNEL_FAILURE: Connection._ignored,
+    MSG_PING: Connection._ping,
 }

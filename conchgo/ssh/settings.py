@@ -13,6 +13,9 @@ class SSHSettings:
     answer; `max_auth_tries` counts wrong passwords and signatures, `max_key_queries` questions whether a key would do;
     `max_channels` is for one connection; `max_startups` and `max_startups_per_host` bound connections that are not
     logged in (an IPv6 host is its /64); `banner` is shown before the login (UTF-8; empty for none).
+
+    New keys are exchanged after `rekey_bytes` or `rekey_packets` in one direction (sequence numbers have 32 bits) or
+    after `rekey_seconds`.
     """
 
     login_grace_time: float = 120
@@ -23,3 +26,6 @@ class SSHSettings:
     max_startups: int = 100
     max_startups_per_host: int = 20
     banner: bytes = b""
+    rekey_bytes: int = 2**30
+    rekey_packets: int = 2**31
+    rekey_seconds: float = 3600

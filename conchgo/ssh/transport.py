@@ -10,21 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
-    DISCONNECT_KEY_EXCHANGE_FAILED,
     DISCONNECT_PROTOCOL_VERSION_NOT_SUPPORTED,
     DISCONNECT_SERVICE_NOT_AVAILABLE,
     MSG_DEBUG,
     MSG_DISCONNECT,
     MSG_EXT_INFO,
     MSG_IGNORE,
-    MSG_KEXDH_INIT,
-    MSG_KEXINIT,
-    MSG_NEWKEYS,
     MSG_SERVICE_ACCEPT,
     MSG_SERVICE_REQUEST,
     MSG_UNIMPLEMENTED,
-    SSHServerTransport,
-    SSHTransportBase,
 )
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITCPTransport
 from twisted.logger import Logger
@@ -33,7 +27,7 @@ from zope.interface import implementer
 
 from conchgo import __version__
 from conchgo.paths import escaped
-from conchgo.ssh.packets import Opener, Sealer
+from conchgo.ssh.keyexchange import KeyExchanges
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
 if TYPE_CHECKING:
@@ -43,8 +37,6 @@ if TYPE_CHECKING:
 MAX_VERSION_LINE: Final = 255
 #: How long a peer may take to accept what was sent before the end, in seconds.
 CLOSE_TIMEOUT: Final = 5
-#: The first exchange, and one more: a stranger must not keep the server computing.
-MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
 #: Most bytes of replies for a peer that asks and does not read (channel data stops earlier).
 MAX_UNREAD: Final = 1024 * 1024
 
@@ -55,7 +47,7 @@ _QUIETLY_IGNORED: Final = frozenset({MSG_IGNORE, MSG_UNIMPLEMENTED, MSG_DEBUG})
 
 
 @implementer(IPushProducer)
-class ServerTransport(SSHServerTransport):
+class ServerTransport(KeyExchanges):
     """What every service and channel of one connection shares.
 
     `connection_id` is unique, `address` the peer's IP address; `avatar` is there once `authenticated` is true.
@@ -65,29 +57,18 @@ class ServerTransport(SSHServerTransport):
     version = b"conchgo_" + __version__.replace("-", "_").encode("ascii")
     ourVersionString = b"SSH-2.0-" + version
     _log = Logger()
-    factory: ServerFactory
     #: The socket: an ITransport that is an IConsumer and can abortConnection.
     transport: Any
-    _blockedByKeyExchange: list[tuple[int, bytes]]
 
     def __init__(self, factory: ServerFactory, address: str) -> None:
-        self.factory = factory
+        super().__init__(factory)
         self.connection_id = secrets.token_hex(8)
         self.address = address
         self.authenticated = False
         self.ended = False
         self.auth_failures = 0
         self.key_queries = 0
-        self.supportedKeyExchanges = list(factory.algorithms.key_exchanges)
-        self.supportedCiphers = list(factory.algorithms.ciphers)
-        self.supportedMACs = list(factory.algorithms.macs)
-        self.supportedCompressions = [b"none"]
-        self.supportedPublicKeys = list(factory.host_signatures)
-        self._sealer = Sealer()
-        self._opener = Opener()
         self._version_line = b""
-        self._expected = MSG_KEXINIT
-        self._key_exchanges = 0
         self._socket_full = False
         self._unread = 0
         self._deadline: IDelayedCall | None = None
@@ -106,6 +87,7 @@ class ServerTransport(SSHServerTransport):
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.ended = True
         self._set_deadline(None)
+        self.stop_rekeying()
         service, self.service = self.service, None
         try:
             if service is not None:
@@ -166,7 +148,7 @@ class ServerTransport(SSHServerTransport):
     @property
     def writable(self) -> bool:
         """Whether bulk data may be sent now: neither the socket is full nor a key exchange on its way."""
-        return not (self.ended or self._socket_full or self._keyExchangeState != self._KEY_EXCHANGE_NONE)
+        return not (self.ended or self._socket_full or self.exchanging)
 
     def pauseProducing(self) -> None:
         """Twisted calls this with every write to a full socket."""
@@ -182,6 +164,12 @@ class ServerTransport(SSHServerTransport):
     def stopProducing(self) -> None:
         """The socket is gone; connectionLost follows."""
 
+    def exchange_begins(self) -> None:
+        self._pause_channels()
+
+    def exchange_ends(self) -> None:
+        self._resume_channels()
+
     def _pause_channels(self) -> None:
         if self.authenticated and self.service is not None:
             self.service.pause()  # type: ignore[attr-defined]
@@ -195,8 +183,8 @@ class ServerTransport(SSHServerTransport):
     def sendPacket(self, messageType: int, payload: bytes) -> None:
         if self.ended:
             return
-        if self._keyExchangeState != self._KEY_EXCHANGE_NONE and not self._allowedKeyExchangeMessageType(messageType):
-            self._blockedByKeyExchange.append((messageType, payload))
+        if self.exchanging and not self._allowedKeyExchangeMessageType(messageType):
+            self.wait_for_exchange(messageType, payload)
             return
         packet = self._sealer.seal(bytes((messageType,)) + payload)
         self.transport.write(packet)
@@ -216,6 +204,7 @@ class ServerTransport(SSHServerTransport):
             self._opener.feed(data)
             while self.gotVersion and not self.ended and (payload := self._opener.next()) is not None:
                 self.dispatchMessage(payload[0], payload[1:])
+            self.rekey_if_due()
         except ProtocolViolation as violation:
             self.sendDisconnect(violation.code, violation.text)
         except Exception:
@@ -247,13 +236,13 @@ class ServerTransport(SSHServerTransport):
 
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
         """Hand one message to whom it is for, if its time is right (RFC 4253, section 7.1; RFC 4252, section 6)."""
-        if messageNum in _QUIETLY_IGNORED:
+        if messageNum in _QUIETLY_IGNORED and not self.strictly_first:
             return
         if messageNum == MSG_DISCONNECT:
             self.ssh_DISCONNECT(payload)
         elif messageNum in _KEY_EXCHANGE_MESSAGES:
-            self._key_exchange_message(messageNum, payload)
-        elif self._expected != MSG_KEXINIT or self.sessionID is None:
+            self.key_exchange_message(messageNum, payload)
+        elif not self.others_may_come:
             raise ProtocolViolation(f"message {messageNum} during the key exchange")
         elif messageNum == MSG_SERVICE_REQUEST:
             self.ssh_SERVICE_REQUEST(payload)
@@ -282,64 +271,3 @@ class ServerTransport(SSHServerTransport):
             raise ProtocolViolation("a service was requested twice")
         self.sendPacket(MSG_SERVICE_ACCEPT, NS(name))
         self.setService(self.factory.services[name]())
-
-    # The key exchange
-
-    def _key_exchange_message(self, number: int, payload: bytes) -> None:
-        if self.ignoreNextPacket:
-            self.ignoreNextPacket = 0
-        elif number != self._expected:
-            raise ProtocolViolation(f"message {number} at the wrong time of the key exchange")
-        else:
-            _KEY_EXCHANGE_STEPS[number](self, payload)
-
-    def ssh_KEXINIT(self, packet: bytes) -> None:
-        fields = Reader(packet)
-        fields.raw(16)
-        for _ in range(10):
-            fields.string()
-        fields.boolean()
-        fields.uint32()
-        fields.end()
-        self._key_exchanges += 1
-        if not self.authenticated and self._key_exchanges > MAX_KEY_EXCHANGES_BEFORE_LOGIN:
-            raise ProtocolViolation("too many key exchanges before the login")
-        super().ssh_KEXINIT(packet)
-        self._expected = MSG_KEXDH_INIT
-        self._pause_channels()
-
-    def _ssh_KEX_INIT(self, packet: bytes) -> None:
-        fields = Reader(packet)
-        fields.string()
-        fields.end()
-        try:
-            self.ssh_KEX_DH_GEX_REQUEST_OLD(packet)
-        except (ValueError, TypeError):
-            raise ProtocolViolation("bad public value of the key exchange", DISCONNECT_KEY_EXCHANGE_FAILED)
-        self._expected = MSG_NEWKEYS
-
-    def _keySetup(self, sharedSecret: bytes, exchangeHash: bytes) -> None:
-        """Our direction has the new keys from here on (stock Conch waits for the peer's NEWKEYS)."""
-        first = self.sessionID is None
-        SSHTransportBase._keySetup(self, sharedSecret, exchangeHash)
-        self._sealer.ciphers = self.nextEncryptions
-        self._keyExchangeState = self._KEY_EXCHANGE_NONE
-        if first:
-            self.sendExtInfo([(b"server-sig-algs", b",".join(self.factory.algorithms.user_signatures))])
-        blocked, self._blockedByKeyExchange = self._blockedByKeyExchange, []
-        for number, payload in blocked:
-            self.sendPacket(number, payload)
-        self._resume_channels()
-
-    def ssh_NEWKEYS(self, packet: bytes) -> None:
-        if packet:
-            raise ProtocolViolation("NEWKEYS takes no data")
-        self._opener.ciphers = self.currentEncryptions = self.nextEncryptions
-        self._expected = MSG_KEXINIT
-
-
-_KEY_EXCHANGE_STEPS: Final[dict[int, Callable[[ServerTransport, bytes], None]]] = {
-    MSG_KEXINIT: ServerTransport.ssh_KEXINIT,
-    MSG_KEXDH_INIT: ServerTransport._ssh_KEX_INIT,
-    MSG_NEWKEYS: ServerTransport.ssh_NEWKEYS,
-}

@@ -172,7 +172,15 @@ def test_global_requests_are_refused_quietly(session, name) -> None:
 def test_an_unknown_message_is_not_implemented(session) -> None:
     client, wire = session
     client.sendPacket(127, b"payload")
-    client.sendPacket(192, b"payload")
+    client.sendPacket(194, b"payload")
     wire.pump()
 
     assert len(client.received(3)) == 2
+
+
+def test_a_ping_comes_back(session) -> None:
+    client, wire = session
+    client.sendPacket(192, NS(b"any bytes"))
+    wire.pump()
+
+    assert client.received(193) == [NS(b"any bytes")]

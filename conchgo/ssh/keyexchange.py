@@ -1,0 +1,218 @@
+"""Key exchanges of one connection (RFC 4253, section 7): the first, and new keys in time, by whichever side.
+
+Conch does the mathematics; what is negotiated, when which message may come, and when the keys are in force is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted.conch.ssh.transport import (
+    DISCONNECT_KEY_EXCHANGE_FAILED,
+    MSG_KEXDH_INIT,
+    MSG_KEXINIT,
+    MSG_NEWKEYS,
+    SSHServerTransport,
+    SSHTransportBase,
+)
+from twisted.internet.interfaces import IDelayedCall
+
+from conchgo.ssh.ciphers import Protection, protection
+from conchgo.ssh.negotiation import (
+    EXTENSIONS_CLIENT,
+    STRICT_CLIENT,
+    STRICT_SERVER,
+    Agreement,
+    ClientOffer,
+    negotiate,
+)
+from conchgo.ssh.packets import Opener, Sealer
+from conchgo.ssh.wire import ProtocolViolation, Reader
+
+if TYPE_CHECKING:
+    from conchgo.ssh.factory import ServerFactory
+
+#: The first exchange, and one more: a stranger must not keep the server computing.
+MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
+#: Messages of ours that may wait for the end of an exchange.
+MAX_WAITING: Final = 4096
+
+
+class NewKeys:
+    """What is agreed, and the protection of both directions once Conch knows the keys."""
+
+    outgoing: Protection
+    incoming: Protection
+
+    def __init__(self, agreement: Agreement) -> None:
+        self._agreement = agreement
+
+    def setKeys(self, outIV: bytes, outKey: bytes, inIV: bytes, inKey: bytes, outInteg: bytes, inInteg: bytes) -> None:
+        """Called by Conch's _keySetup, with more bytes of each than any algorithm needs."""
+        out, into = self._agreement.outgoing, self._agreement.incoming
+        self.outgoing = protection(out.cipher, out.mac, (outIV, outKey, outInteg), sealing=True)
+        self.incoming = protection(into.cipher, into.mac, (inIV, inKey, inInteg), sealing=False)
+
+
+class KeyExchanges(SSHServerTransport):
+    """The part of a transport that exchanges keys. `exchanging` is true while other messages of ours have to wait."""
+
+    factory: ServerFactory
+    authenticated: bool
+    nextEncryptions: NewKeys  # type: ignore[assignment]  # Conch calls its setKeys, and nothing else of it
+    _blockedByKeyExchange: list[tuple[int, bytes]]
+
+    def __init__(self, factory: ServerFactory) -> None:
+        self.factory = factory
+        self.supportedCiphers = list(factory.algorithms.ciphers)
+        self.supportedMACs = list(factory.algorithms.macs)
+        self.supportedCompressions = list(factory.algorithms.compressions)
+        self.supportedPublicKeys = list(factory.host_signatures)
+        self._sealer = Sealer()
+        self._opener = Opener()
+        self._expected = MSG_KEXINIT
+        self._key_exchanges = 0
+        self._strict = False
+        self._rekey_timer: IDelayedCall | None = None
+
+    @property
+    def exchanging(self) -> bool:
+        return self._keyExchangeState != self._KEY_EXCHANGE_NONE
+
+    def stop_rekeying(self) -> None:
+        """The connection ends: its timer too."""
+        self._set_rekey_timer(None)
+
+    def rekey_if_due(self) -> None:
+        """Begin an exchange where the keys in force have protected enough bytes or packets."""
+        settings = self.factory.settings
+        if self.sessionID is None:
+            return
+        for direction in (self._sealer, self._opener):
+            if direction.bytes >= settings.rekey_bytes or direction.packets >= settings.rekey_packets:
+                self._rekey()
+                return
+
+    @property
+    def others_may_come(self) -> bool:
+        """Whether the peer may send messages that are no part of a key exchange."""
+        return self.sessionID is not None and self._expected == MSG_KEXINIT
+
+    @property
+    def strictly_first(self) -> bool:
+        """Whether the first exchange is on, with a peer that agreed that nothing else happens meanwhile."""
+        return self._strict and self._key_exchanges == 1 and self._expected != MSG_KEXINIT
+
+    def key_exchange_message(self, number: int, payload: bytes) -> None:
+        if self.ignoreNextPacket and number != MSG_KEXINIT:
+            self.ignoreNextPacket = 0
+        elif number != self._expected:
+            raise ProtocolViolation(f"message {number} at the wrong time of the key exchange")
+        else:
+            _STEPS[number](self, payload)
+
+    def exchange_begins(self) -> None:
+        """From here on nothing else may be sent. For subclasses."""
+
+    def exchange_ends(self) -> None:
+        """Everything may be sent again. For subclasses."""
+
+    # Sent
+
+    def sendKexInit(self) -> None:
+        """The first time with the words that say: strictly, please."""
+        strict = (STRICT_SERVER,) if self.sessionID is None else ()
+        self.supportedKeyExchanges = [*self.factory.algorithms.key_exchanges, *strict]
+        super().sendKexInit()
+        self.exchange_begins()
+
+    def _rekey(self) -> None:
+        if self.exchanging or self._expected != MSG_KEXINIT:
+            return
+        self.sendKexInit()
+        self._set_rekey_timer(
+            self.factory.clock.callLater(self.factory.settings.login_grace_time, self._rekey_too_slow)
+        )
+
+    def _rekey_too_slow(self) -> None:
+        self._rekey_timer = None
+        self.sendDisconnect(DISCONNECT_KEY_EXCHANGE_FAILED, "the key exchange took too long")
+
+    # Received
+
+    def ssh_KEXINIT(self, packet: bytes) -> None:
+        offer = ClientOffer.parse(packet)
+        self._key_exchanges += 1
+        if not self.authenticated and self._key_exchanges > MAX_KEY_EXCHANGES_BEFORE_LOGIN:
+            raise ProtocolViolation("too many key exchanges before the login")
+        if self.sessionID is None:
+            self._strict = STRICT_CLIENT in offer.key_exchanges
+            if self._strict and self._opener.last_sequence != 0:
+                raise ProtocolViolation("a message before the first KEXINIT of a strict key exchange")
+        agreement = negotiate(offer, self.factory.algorithms, self.supportedPublicKeys)
+        self.otherKexInitPayload = bytes((MSG_KEXINIT,)) + packet
+        self.kexAlg, self.keyAlg = agreement.key_exchange, agreement.host_key
+        self.nextEncryptions = NewKeys(agreement)
+        self._peerSupportsExtensions = EXTENSIONS_CLIENT in offer.key_exchanges
+        if not self.exchanging:
+            self.sendKexInit()
+        self._keyExchangeState = self._KEY_EXCHANGE_PROGRESSING
+        self.ignoreNextPacket = int(offer.guessed and not agreement.right_guess)
+        self._expected = MSG_KEXDH_INIT
+        self._set_rekey_timer(
+            self.factory.clock.callLater(self.factory.settings.login_grace_time, self._rekey_too_slow)
+        )
+
+    def _ssh_KEX_INIT(self, packet: bytes) -> None:
+        fields = Reader(packet)
+        fields.string()
+        fields.end()
+        try:
+            self.ssh_KEX_DH_GEX_REQUEST_OLD(packet)
+        except (ValueError, TypeError):
+            raise ProtocolViolation("bad public value of the key exchange", DISCONNECT_KEY_EXCHANGE_FAILED)
+        self._expected = MSG_NEWKEYS
+
+    def _keySetup(self, sharedSecret: bytes, exchangeHash: bytes) -> None:
+        """Our direction has the new keys from here on (stock Conch waits for the peer's NEWKEYS)."""
+        first = self.sessionID is None
+        SSHTransportBase._keySetup(self, sharedSecret, exchangeHash)
+        self._sealer.use(self.nextEncryptions.outgoing, reset_sequence=self._strict)
+        self._keyExchangeState = self._KEY_EXCHANGE_NONE
+        if first:
+            self.sendExtInfo(
+                [
+                    (b"server-sig-algs", b",".join(self.factory.algorithms.user_signatures)),
+                    (b"ping@openssh.com", b"0"),
+                ]
+            )
+        waiting, self._blockedByKeyExchange = self._blockedByKeyExchange, []
+        for number, payload in waiting:
+            self.sendPacket(number, payload)
+        self.exchange_ends()
+
+    def ssh_NEWKEYS(self, packet: bytes) -> None:
+        if packet:
+            raise ProtocolViolation("NEWKEYS takes no data")
+        self._opener.use(self.nextEncryptions.incoming, reset_sequence=self._strict)
+        self._expected = MSG_KEXINIT
+        self._set_rekey_timer(self.factory.clock.callLater(self.factory.settings.rekey_seconds, self._rekey))
+
+    def wait_for_exchange(self, number: int, payload: bytes) -> None:
+        """Keep a message of ours until everything may be sent again."""
+        if len(self._blockedByKeyExchange) >= MAX_WAITING:
+            raise ProtocolViolation("too many requests during a key exchange")
+        self._blockedByKeyExchange.append((number, payload))
+
+    def _set_rekey_timer(self, timer: IDelayedCall | None) -> None:
+        if self._rekey_timer is not None and self._rekey_timer.active():
+            self._rekey_timer.cancel()
+        self._rekey_timer = timer
+
+
+_STEPS: Final[dict[int, Callable[[KeyExchanges, bytes], None]]] = {
+    MSG_KEXINIT: KeyExchanges.ssh_KEXINIT,
+    MSG_KEXDH_INIT: KeyExchanges._ssh_KEX_INIT,
+    MSG_NEWKEYS: KeyExchanges.ssh_NEWKEYS,
+}
