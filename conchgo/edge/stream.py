@@ -16,7 +16,10 @@ class Stream(Protocol):
         ...
 
     def write(self, data: Buffer) -> None:
-        """Send to the peer's standard output. Always taken; look at `congested` before making more."""
+        """Send to the peer's standard output, without a copy: nobody may change `data` any more.
+
+        Always taken; look at `congested` before making more.
+        """
         ...
 
     def write_error(self, data: bytes) -> None:
@@ -37,8 +40,11 @@ class Program(Protocol):
 
     def started(self, stream: Stream) -> None: ...
 
-    def data_received(self, data: bytes) -> None:
-        """Input from the peer. What is not yet reported by `Stream.consumed` is bounded by the receive window."""
+    def data_received(self, data: Buffer) -> None:
+        """Input from the peer, which nobody will change.
+
+        What is not yet reported by `Stream.consumed` is bounded by the receive window.
+        """
         ...
 
     def input_ended(self) -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, Final
 
 from twisted.application.service import Service
+from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
@@ -24,6 +25,7 @@ from conchgo.service.errors import StartError
 from conchgo.service.notify import notify
 from conchgo.sessions.registry import Registry
 from conchgo.ssh.factory import ServerFactory
+from conchgo.ssh.socket import GatheringSocket
 
 #: After the last connection: seconds for its files to be closed, and how often to look.
 _CLOSING_TIME: Final = 5.0
@@ -59,7 +61,10 @@ class Server(Service):
     def privilegedStartService(self) -> None:
         """Raises StartError: an address cannot be listened on."""
         for name, endpoint in self._parts.listen.items():
-            self.ports.append(_listening(name, endpoint.listen(self._parts.factory)))
+            port = _listening(name, endpoint.listen(self._parts.factory))
+            if isinstance(port, tcp.Port):
+                port.transport = GatheringSocket
+            self.ports.append(port)
         for pool in self._parts.pools:
             pool.start()
         if self._parts.audit is not None:

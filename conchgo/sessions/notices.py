@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conchgo.edge.stream import Stream
+from conchgo.edge.stream import Buffer, Stream
 
 
 class Notice:
@@ -18,7 +18,7 @@ class Notice:
         self._stream = stream
         stream.exit(self._status)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: Buffer) -> None:
         self._stream.consumed(len(data))
 
     def input_ended(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from conchgo.edge.pieces import Pieces
+from conchgo.edge.stream import Buffer
 from conchgo.sftp import constants as c
 from conchgo.vfs.interface import Attributes, FileStat, Space
 
@@ -12,7 +14,11 @@ _UINT32: Final = struct.Struct(">I")
 _UINT64: Final = struct.Struct(">Q")
 _ATTRS: Final = struct.Struct(">IQIIIII")
 _HEADER: Final = struct.Struct(">IBI")
+_DATA: Final = struct.Struct(">IBII")
 _UINT32_MAX: Final = 0xFFFFFFFF
+
+
+_NO_MORE: Final = Pieces()
 
 
 class Malformed(Exception):
@@ -20,13 +26,17 @@ class Malformed(Exception):
 
 
 class Reader:
-    """Takes fields off a packet, in their order. Every method raises Malformed where the packet ends too early."""
+    """Takes fields off a packet, in their order. Every method raises Malformed where the packet ends too early.
 
-    __slots__ = ("_data", "_position")
+    Of a packet in two parts, all fields but the data of a WRITE are in the first.
+    """
 
-    def __init__(self, data: bytes, position: int = 0) -> None:
+    __slots__ = ("_data", "_position", "_rest")
+
+    def __init__(self, data: bytes, position: int = 0, rest: Pieces = _NO_MORE) -> None:
         self._data = data
         self._position = position
+        self._rest = rest
 
     def uint32(self) -> int:
         return self._take(_UINT32)
@@ -42,6 +52,18 @@ class Reader:
         value = self._data[self._position : end]
         self._position = end
         return value
+
+    def data(self) -> Pieces:
+        """A string that is bulk data, and may be in several pieces; nothing is copied."""
+        length = self.uint32()
+        first = memoryview(self._data)[self._position : self._position + length]
+        self._position += len(first)
+        missing = length - len(first)
+        if missing > len(self._rest):
+            raise Malformed("a string runs over the packet's end")
+        if missing < len(self._rest):
+            raise Malformed("there is more than the packet's fields")
+        return Pieces([first, *self._rest.views])
 
     def attributes(self) -> Attributes:
         """ATTRS, section 5; extended attributes are passed over."""
@@ -87,6 +109,11 @@ def uint64(value: int) -> bytes:
 def packet(kind: int, request_id: int, body: bytes) -> bytes:
     """A whole packet that answers a request (or makes one)."""
     return _HEADER.pack(len(body) + 5, kind, request_id) + body
+
+
+def data(request_id: int, content: Buffer) -> tuple[bytes, Buffer]:
+    """DATA, section 7, in two parts: what is read from a file is not copied."""
+    return _DATA.pack(len(content) + 9, c.FXP_DATA, request_id, len(content)), content
 
 
 def status(request_id: int, code: int, text: str) -> bytes:

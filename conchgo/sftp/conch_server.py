@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from conchgo import errors
+from conchgo.edge.pieces import Pieces
+from conchgo.edge.stream import Buffer
 from conchgo.sftp import conch_attributes
 from conchgo.sftp import constants as c
 from conchgo.sftp.filesystem_server import NAMES_PER_REPLY
@@ -123,10 +125,10 @@ class ConchFile:
         self._file = file
         self.appending = appending
 
-    def read(self, offset: int, length: int) -> Deferred[bytes]:
+    def read(self, offset: int, length: int) -> Deferred[Buffer]:
         return ensureDeferred(self._read_whole(offset, length))
 
-    async def _read_whole(self, offset: int, length: int) -> bytes:
+    async def _read_whole(self, offset: int, length: int) -> Buffer:
         """An ISFTPFile may give less than was asked: a reply is short only at the end of the file."""
         chunks: list[bytes] = []
         while length:
@@ -141,8 +143,8 @@ class ConchFile:
             length -= len(chunk)
         return b"".join(chunks)
 
-    def write(self, offset: int, data: bytes) -> Deferred[None]:
-        return _asked(self._file.writeChunk, offset, data)
+    def write(self, offset: int, data: Pieces) -> Deferred[None]:
+        return _asked(self._file.writeChunk, offset, bytes(data))
 
     def stat(self) -> Deferred[bytes]:
         return _asked(self._file.getAttrs).addCallback(conch_attributes.encoded)

@@ -18,14 +18,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from conchgo.edge.stream import Stream
+from conchgo.edge.stream import Buffer, Stream
 from conchgo.errors import ConchgoError, ShuttingDown, Unsupported
 from conchgo.sftp import codec, extensions, requests
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Malformed, Reader
-from conchgo.sftp.framing import Framer, Oversized, Unframeable
+from conchgo.sftp.framing import Framer, Oversized, Packet, Unframeable
 from conchgo.sftp.handles import HandleTable, OpenHandle, Span
-from conchgo.sftp.requests import Handles, Row
+from conchgo.sftp.requests import Handles, Reply, Row
 from conchgo.sftp.server import Server
 from conchgo.sftp.status import status_of
 
@@ -56,7 +56,7 @@ class Request:
         self.handles: tuple[OpenHandle, ...] = ()
         self.span: Span | None = None
         self.promised = 0
-        self.reply: bytes | None = None
+        self.reply: Reply | None = None
 
 
 class Engine:
@@ -102,7 +102,7 @@ class Engine:
         self._started = True
         self._pump()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: Buffer) -> None:
         if self._ended:
             return
         skipped = self._framer.feed(data)
@@ -147,29 +147,30 @@ class Engine:
                 return
             if not self._greeted:
                 self._greet(packet)
-            elif packet[0] in _WITHOUT_ID:
+            elif packet.head[0] in _WITHOUT_ID:
                 self._abort("a second INIT")
             else:
                 self._queue.append(self._parsed(packet))
 
-    def _greet(self, packet: bytes) -> None:
+    def _greet(self, packet: Packet) -> None:
         """INIT and VERSION, section 4."""
-        version = int.from_bytes(packet[1:5], "big")
-        if packet[0] != c.FXP_INIT or version < c.VERSION:
+        version = int.from_bytes(packet.head[1:5], "big")
+        if packet.head[0] != c.FXP_INIT or version < c.VERSION:
             self._abort("no INIT of version 3 or later")
             return
         self._greeted = True
         pairs = b"".join(codec.string(name) + codec.string(row.version) for name, row in self._extensions.items())
-        self._stream.consumed(len(packet) + 4)
+        self._stream.consumed(packet.size)
         self._stream.write(codec.packet(c.FXP_VERSION, c.VERSION, pairs))
 
-    def _parsed(self, packet: bytes) -> Request:
+    def _parsed(self, packet: Packet) -> Request:
         """A packet as a request; one that can't be served has its reply already."""
-        reader = Reader(packet, 1)
-        request = Request(reader.uint32(), len(packet) + 4)
+        kind = packet.head[0]
+        reader = Reader(packet.head, 1, packet.rest)
+        request = Request(reader.uint32(), packet.size)
         try:
-            row = requests.REQUESTS.get(packet[0])
-            if packet[0] == c.FXP_EXTENDED:
+            row = requests.REQUESTS.get(kind)
+            if kind == c.FXP_EXTENDED:
                 row = self._extensions.get(reader.string())
             if row is None:
                 raise Unsupported
@@ -293,7 +294,7 @@ class Engine:
         error = failure.value or RuntimeError("a failure without an error")
         self._complete(request, row, codec.status(request.request_id, *status_of(error)))
 
-    def _complete(self, request: Request, row: Row, reply: bytes) -> None:
+    def _complete(self, request: Request, row: Row, reply: Reply) -> None:
         if request.span is None:
             self._lane_busy = False
         for handle in dict.fromkeys(request.handles):
@@ -308,7 +309,7 @@ class Engine:
             return b""
         return self._handles.add(handle)
 
-    def _answer(self, request: Request, reply: bytes) -> None:
+    def _answer(self, request: Request, reply: Reply) -> None:
         if self._ended:
             return
         if request.row is requests.WRITE:
@@ -326,7 +327,8 @@ class Engine:
             if reply is None:
                 return
             self._promised -= self._outstanding.popleft().promised
-            self._stream.write(reply)
+            for part in (reply,) if isinstance(reply, bytes) else reply:
+                self._stream.write(part)
 
     # The end.
 

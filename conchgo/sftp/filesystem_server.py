@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from conchgo.edge.pieces import Pieces
 from conchgo.edge.pools import Runner
+from conchgo.edge.stream import Buffer
 from conchgo.errors import Busy, ConchgoError, InvalidArgument
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
@@ -144,14 +146,19 @@ class OpenedFile:
         self._path = path
         self.appending = options.append
 
-    def read(self, offset: int, length: int) -> Maybe[bytes]:
-        return self._server.run(self._file.pread, length, offset)
+    def read(self, offset: int, length: int) -> Maybe[Buffer]:
+        """At once what is in memory, else in a thread."""
+        found = self._file.pread_now(length, offset)
+        return self._server.run(self._file.pread, length, offset) if found is None else found
 
-    def write(self, offset: int, data: bytes) -> Maybe[None]:
+    def write(self, offset: int, data: Pieces) -> Maybe[None]:
         """Opened for appending, the offset means nothing (draft-ietf-secsh-filexfer-02, 6.3)."""
         if self.appending:
-            return self._server.run(self._file.append, memoryview(data))
-        return self._server.run(self._file.pwritev, [memoryview(data)], offset)
+            return self._run(self._file.append, memoryview(bytes(data)))
+        return self._run(self._file.pwritev, data.views, offset)
+
+    def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
+        return work(*args, **kwargs) if self._file.immediate else self._server.run(work, *args, **kwargs)
 
     def found(self) -> Maybe[FileStat]:
         """What `stat` tells, as it is known here."""

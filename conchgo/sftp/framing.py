@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from conchgo.edge.pieces import ByteQueue, Pieces
+from conchgo.edge.stream import Buffer
 from conchgo.sftp import constants as c
 
 _LENGTH: Final = 4
 #: Length, type and request id.
 _HEAD: Final = 9
+#: What a WRITE has before its data: type, id, a handle of 256 bytes at most, offset, and two lengths.
+_WRITE_HEAD: Final = 1 + 4 + 4 + 256 + 8 + 4
 
 
 class Unframeable(Exception):
@@ -24,51 +28,65 @@ class Oversized(Exception):
         self.size = size
 
 
+class Packet:
+    """One packet, type byte first: whole in `head`, or (a WRITE with much data) its beginning, and the `rest`."""
+
+    __slots__ = ("head", "rest")
+
+    def __init__(self, head: bytes, rest: Pieces) -> None:
+        self.head = head
+        self.rest = rest
+
+    @property
+    def size(self) -> int:
+        """Its bytes on the wire, the length included."""
+        return _LENGTH + len(self.head) + len(self.rest)
+
+
 class Framer:
-    """Takes bytes in, gives packets (type byte first) out. Holds at most what is fed: its caller bounds that."""
+    """Takes bytes in, gives packets out. Holds at most what is fed: its caller bounds that."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._input = ByteQueue()
         self._to_skip = 0
 
-    def feed(self, data: bytes) -> int:
+    def feed(self, data: Buffer) -> int:
         """Add bytes from the channel; returns how many of them were passed over at once."""
         skipped = min(self._to_skip, len(data))
         self._to_skip -= skipped
-        self._buffer += memoryview(data)[skipped:]
+        self._input.append(memoryview(data)[skipped:] if skipped else data)
         return skipped
 
-    def next_packet(self) -> bytes | None:
+    def next_packet(self) -> Packet | None:
         """The next whole packet, or None until more bytes come.
 
         Raises:
             Oversized: what is held of that packet is dropped, and the rest of it will be.
             Unframeable: the packet is too short to have a type and a request id.
         """
-        if len(self._buffer) < _LENGTH:
+        if len(self._input) < _LENGTH:
             return None
-        length = int.from_bytes(self._buffer[:_LENGTH], "big")
+        start = self._input.peek(_HEAD)
+        length = int.from_bytes(start[:_LENGTH], "big")
         if length < _HEAD - _LENGTH:
             raise Unframeable
         if length > c.MAX_PACKET:
-            self._pass_over(length)
+            self._pass_over(length, start)
             return None
-        if len(self._buffer) < _LENGTH + length:
+        if len(self._input) < _LENGTH + length:
             return None
-        packet = bytes(memoryview(self._buffer)[_LENGTH : _LENGTH + length])
-        del self._buffer[: _LENGTH + length]
-        return packet
+        self._input.take(_LENGTH)
+        head = min(length, _WRITE_HEAD) if start[_LENGTH] == c.FXP_WRITE else length
+        return Packet(bytes(self._input.take(head)), self._input.take(length - head))
 
     @property
     def has_partial(self) -> bool:
         """Whether the last packet has not come whole."""
-        return bool(self._buffer or self._to_skip)
+        return bool(self._input or self._to_skip)
 
-    def _pass_over(self, length: int) -> None:
-        if len(self._buffer) < _HEAD:
+    def _pass_over(self, length: int, start: bytes) -> None:
+        if len(start) < _HEAD:
             return
-        request_id = int.from_bytes(self._buffer[_HEAD - 4 : _HEAD], "big")
-        held = min(len(self._buffer), _LENGTH + length)
-        del self._buffer[:held]
+        held = len(self._input.take(_LENGTH + length))
         self._to_skip = _LENGTH + length - held
-        raise Oversized(request_id, held)
+        raise Oversized(int.from_bytes(start[_HEAD - 4 :], "big"), held)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from conchgo.edge.pieces import Pieces
+from conchgo.edge.stream import Buffer
 from conchgo.errors import InvalidArgument
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -15,6 +17,10 @@ from conchgo.sftp.server import Maybe, Name, ServedDirectory, ServedFile, Server
 
 #: The largest offset that a file can have.
 _MAX_OFFSET: Final = 2**63 - 1
+
+
+#: A whole packet, or one in two parts.
+Reply: TypeAlias = bytes | tuple[bytes, Buffer]
 
 
 class Handles(enum.Enum):
@@ -40,7 +46,7 @@ class Row:
     name: str
     parse: Callable[[Reader], tuple[Any, ...]]
     serve: Callable[..., Maybe[Any]]
-    reply: Callable[[int, Any], bytes]
+    reply: Callable[[int, Any], Reply]
     handles: Handles = Handles.NONE
     writes: bool = False
     needs: tuple[str, ...] = ()
@@ -56,10 +62,8 @@ def attrs(request_id: int, encoded: bytes) -> bytes:
     return codec.packet(c.FXP_ATTRS, request_id, encoded)
 
 
-def data(request_id: int, found: bytes) -> bytes:
-    if not found:
-        return codec.status(request_id, c.FX_EOF, "end of file")
-    return codec.packet(c.FXP_DATA, request_id, codec.string(found))
+def data(request_id: int, found: Buffer) -> Reply:
+    return codec.data(request_id, found) if found else codec.status(request_id, c.FX_EOF, "end of file")
 
 
 def names(request_id: int, found: Sequence[Name]) -> bytes:
@@ -104,14 +108,14 @@ def _parse_read(reader: Reader) -> tuple[Any, ...]:
 
 
 def _parse_write(reader: Reader) -> tuple[Any, ...]:
-    return reader.string(), reader.uint64(), reader.string()
+    return reader.string(), reader.uint64(), reader.data()
 
 
-def _read(_: Server, file: ServedFile, offset: int, length: int) -> Maybe[bytes]:
+def _read(_: Server, file: ServedFile, offset: int, length: int) -> Maybe[Buffer]:
     return b"" if offset + length > _MAX_OFFSET else file.read(offset, length)
 
 
-def _write(_: Server, file: ServedFile, offset: int, content: bytes) -> Maybe[None]:
+def _write(_: Server, file: ServedFile, offset: int, content: Pieces) -> Maybe[None]:
     if offset + len(content) > _MAX_OFFSET:
         raise InvalidArgument("the offset is larger than a file can be")
     return file.write(offset, content)

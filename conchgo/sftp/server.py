@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from conchgo.edge.pieces import Pieces
+from conchgo.edge.stream import Buffer
 from conchgo.vfs.interface import Attributes
 
 if TYPE_CHECKING:
@@ -33,11 +35,11 @@ class ServedFile(Protocol):
 
     appending: bool
 
-    def read(self, offset: int, length: int) -> Maybe[bytes]:
+    def read(self, offset: int, length: int) -> Maybe[Buffer]:
         """`length` bytes; fewer only at the end of the file, none behind it."""
         ...
 
-    def write(self, offset: int, data: bytes) -> Maybe[None]: ...
+    def write(self, offset: int, data: Pieces) -> Maybe[None]: ...
     def stat(self) -> Maybe[bytes]: ...
     def set_attributes(self, changes: Attributes) -> Maybe[None]: ...
     def sync(self) -> Maybe[None]: ...

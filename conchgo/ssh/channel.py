@@ -30,6 +30,8 @@ MAX_DATA: Final = 32 * 1024
 #: Output that waits: above the first a channel is congested, below the second no longer.
 HIGH_WATER: Final = 1024 * 1024
 LOW_WATER: Final = HIGH_WATER // 2
+_DATA_HEADER: Final = struct.Struct(">BLL")
+_EXTENDED_HEADER: Final = struct.Struct(">BLLL")
 _MAX_WINDOW: Final = 0xFFFFFFFF
 
 
@@ -86,13 +88,13 @@ class FlowChannel(SSHChannel):
         self.remoteWindowLeft += count
         self._flush()
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: Buffer) -> None:
         """Count `data` against the window, and give it to the program if one runs."""
         self._count(data)
         if not self._input_ended and self._exit_status is None and not self.localClosed:
             self.data_received(data)
 
-    def receive_extended(self, data: bytes) -> None:
+    def receive_extended(self, data: Buffer) -> None:
         """A client has no standard error to send: ignored, and its window given back."""
         self._count(data)
         self.consumed(len(data))
@@ -121,11 +123,13 @@ class FlowChannel(SSHChannel):
         if not (self._output and self.remoteWindowLeft and self.conn.writable):
             return False
         data, extended = self._output.take(min(self.remoteWindowLeft, self.remoteMaxPacket))
-        self.remoteWindowLeft -= len(data)
+        size = len(data)
+        self.remoteWindowLeft -= size
         if extended is None:
-            self._send(MSG_CHANNEL_DATA, NS(data))
+            header = _DATA_HEADER.pack(MSG_CHANNEL_DATA, self.remote_id, size)
         else:
-            self._send(MSG_CHANNEL_EXTENDED_DATA, struct.pack(">L", extended) + NS(data))
+            header = _EXTENDED_HEADER.pack(MSG_CHANNEL_EXTENDED_DATA, self.remote_id, extended, size)
+        self.conn.transport.send_data(header, data.views)
         return True
 
     def settle(self) -> None:
@@ -143,7 +147,7 @@ class FlowChannel(SSHChannel):
 
     # For subclasses
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: Buffer) -> None:
         """Input from the peer, to be reported by `consumed`."""
 
     def input_ended(self) -> None:
@@ -162,7 +166,7 @@ class FlowChannel(SSHChannel):
             pass
         self.settle()
 
-    def _count(self, data: bytes) -> None:
+    def _count(self, data: Buffer) -> None:
         if len(data) > self.localMaxPacket or len(data) > self.localWindowLeft:
             raise ProtocolViolation("more channel data than the window or the packet size allows")
         self.localWindowLeft -= len(data)

@@ -3,56 +3,36 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
 
+from conchgo.edge.pieces import ByteQueue, Pieces
 from conchgo.edge.stream import Buffer
-
-#: Small writes are gathered up to this size, so that many of them cost no more than their bytes.
-_GATHER: Final = 32 * 1024
-
-
-class _Piece:
-    __slots__ = ("data", "extended", "sent")
-
-    def __init__(self, data: bytes | bytearray, extended: int | None) -> None:
-        self.data = data
-        self.extended = extended
-        self.sent = 0
 
 
 class OutputQueue:
     """Bytes in order. `extended` is the data type code of CHANNEL_EXTENDED_DATA, None for plain data."""
 
     def __init__(self) -> None:
-        self._pieces: deque[_Piece] = deque()
+        self._runs: deque[tuple[int | None, ByteQueue]] = deque()
         self.size = 0
 
     def append(self, data: Buffer, extended: int | None = None) -> None:
-        """Add a copy of `data` (bytes are kept as they are: they cannot change)."""
+        """Add `data`, which must not change any more."""
+        if not self._runs or self._runs[-1][0] != extended:
+            self._runs.append((extended, ByteQueue()))
+        self._runs[-1][1].append(data)
         self.size += len(data)
-        last = self._pieces[-1] if self._pieces else None
-        gather = len(data) < _GATHER
-        if last and gather and last.extended == extended and isinstance(last.data, bytearray):
-            last.data += data
-            if len(last.data) >= _GATHER:
-                last.data = bytes(last.data)
-            return
-        self._pieces.append(_Piece(bytearray(data) if gather else bytes(data), extended))
 
-    def take(self, limit: int) -> tuple[bytes, int | None]:
+    def take(self, limit: int) -> tuple[Pieces, int | None]:
         """Remove at most `limit` bytes of one kind from the front; gives them with their `extended`."""
-        piece = self._pieces[0]
-        end = piece.sent + limit
-        if end >= len(piece.data):
-            self._pieces.popleft()
-        with memoryview(piece.data) as view:
-            data = bytes(view[piece.sent : end])
-        piece.sent = end
-        self.size -= len(data)
-        return data, piece.extended
+        extended, run = self._runs[0]
+        taken = run.take(limit)
+        if not run:
+            self._runs.popleft()
+        self.size -= len(taken)
+        return taken, extended
 
     def clear(self) -> None:
-        self._pieces.clear()
+        self._runs.clear()
         self.size = 0
 
     def __bool__(self) -> bool:

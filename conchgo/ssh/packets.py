@@ -6,6 +6,7 @@ import os
 import struct
 from typing import Final
 
+from conchgo.edge.stream import Buffer
 from conchgo.ssh.ciphers import Plain, Protection
 from conchgo.ssh.wire import ProtocolViolation
 
@@ -34,23 +35,27 @@ class Sealer:
         if reset_sequence:
             self._sequence = 0
 
-    def seal(self, payload: bytes) -> bytes:
+    def seal(self, *pieces: Buffer) -> bytearray:
+        """The packet whose payload is the pieces, one behind the other."""
         protection = self._protection
-        unpadded = _LENGTH + 1 + len(payload)
+        unpadded = _LENGTH + 1 + sum(map(len, pieces))
         padding = protection.block - (unpadded - protection.aligned_from) % protection.block
         if padding < _MIN_PADDING:
             padding += protection.block
         size = unpadded + padding
         packet = bytearray(size + protection.tag)
         _HEADER.pack_into(packet, 0, size - _LENGTH, padding)
-        packet[_LENGTH + 1 : unpadded] = payload
-        packet[unpadded:size] = os.urandom(padding)
+        at = _LENGTH + 1
         with memoryview(packet) as view:
+            for piece in pieces:
+                view[at : at + len(piece)] = piece
+                at += len(piece)
+            view[at:size] = os.urandom(padding)
             protection.seal(view, self._sequence)
         self.bytes += size
         self.packets += 1
         self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
-        return bytes(packet)
+        return packet
 
 
 class Opener:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted.conch.ssh.connection import MSG_CHANNEL_FAILURE, MSG_CHANNEL_SUCCESS
 from twisted.logger import Logger
 
-from conchgo.edge.stream import Program
+from conchgo.edge.stream import Buffer, Program
 from conchgo.ssh.channel import FlowChannel
 from conchgo.ssh.wire import Reader
 
@@ -101,7 +101,7 @@ class SessionChannel(FlowChannel):
 
     # From the channel to the program
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: Buffer) -> None:
         if self._program is not None:
             self._guard(self._program.data_received, data)
 

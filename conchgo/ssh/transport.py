@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.conch.ssh.common import NS
+from twisted.conch.ssh.connection import MSG_CHANNEL_DATA
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
     DISCONNECT_PROTOCOL_VERSION_NOT_SUPPORTED,
@@ -26,8 +27,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from conchgo import __version__
+from conchgo.edge.stream import Buffer
 from conchgo.paths import escaped
 from conchgo.ssh.keyexchange import KeyExchanges
+from conchgo.ssh.socket import GatheringSocket
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
 if TYPE_CHECKING:
@@ -78,6 +81,9 @@ class ServerTransport(KeyExchanges):
     def connectionMade(self) -> None:
         self._deadline = self.factory.clock.callLater(self.factory.settings.login_grace_time, self._login_too_slow)
         self.transport.registerProducer(self, True)
+        # Other transports (of tests, of Twisted's wrappers) take bytes only.
+        gathers = isinstance(self.transport, GatheringSocket)
+        self._write = self.transport.write if gathers else lambda packet: self.transport.write(bytes(packet))
         tcp = ITCPTransport(self.transport, None)
         if tcp is not None:
             tcp.setTcpNoDelay(True)
@@ -100,6 +106,8 @@ class ServerTransport(KeyExchanges):
     def login_succeeded(self, avatar: Any, logout: Callable[[], None]) -> None:
         """Start the connection service for `avatar`; `logout` is called when the connection is gone."""
         self.authenticated = True
+        if isinstance(self.transport, GatheringSocket):
+            self.transport.quick_acks = False
         self.avatar = avatar
         self.logoutFunction = logout
         self._set_deadline(None)
@@ -186,8 +194,15 @@ class ServerTransport(KeyExchanges):
         if self.exchanging and not self._allowedKeyExchangeMessageType(messageType):
             self.wait_for_exchange(messageType, payload)
             return
-        packet = self._sealer.seal(bytes((messageType,)) + payload)
-        self.transport.write(packet)
+        self._send(bytes((messageType,)), payload)
+
+    def send_data(self, header: bytes, pieces: Sequence[Buffer]) -> None:
+        """Bulk data while `writable`: a message whose beginning is `header`, sent as it is."""
+        self._send(header, *pieces)
+
+    def _send(self, *pieces: Buffer) -> None:
+        packet = self._sealer.seal(*pieces)
+        self._write(packet)
         if self._socket_full:
             self._unread += len(packet)
             if self._unread > MAX_UNREAD:
@@ -203,7 +218,10 @@ class ServerTransport(KeyExchanges):
                 data = self._read_version(data)
             self._opener.feed(data)
             while self.gotVersion and not self.ended and (payload := self._opener.next()) is not None:
-                self.dispatchMessage(payload[0], payload[1:])
+                if payload[0] == MSG_CHANNEL_DATA and self.authenticated and self.others_may_come:
+                    self.service.bulk_data(payload)  # type: ignore[union-attr]
+                else:
+                    self.dispatchMessage(payload[0], payload[1:])
             self.rekey_if_due()
         except ProtocolViolation as violation:
             self.sendDisconnect(violation.code, violation.text)

@@ -119,6 +119,15 @@ class StorageFile(Protocol):
         """`length` bytes from `offset`; fewer only where the file ends, none at or behind its end."""
         ...
 
+    @property
+    def immediate(self) -> bool:
+        """Whether calls (but for `sync` and `close`) answer at once, so that they need no thread."""
+        ...
+
+    def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
+        """As `pread`, if all of it can be had without waiting; else None."""
+        ...
+
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         """Fill the views in turn; the count of bytes read is short only where the file ends."""
         ...

@@ -11,6 +11,7 @@ from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is
 from conchgo.storage.interface import Attributes, FileStat
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
 from conchgo.storage.oserrors import domain_error, translated
+from conchgo.storage.residence import in_memory
 
 _IOV_MAX: Final = os.sysconf("SC_IOV_MAX")
 
@@ -18,11 +19,12 @@ _IOV_MAX: Final = os.sysconf("SC_IOV_MAX")
 class LocalFile:
     """A `StorageFile`; it owns the descriptor of a regular file."""
 
-    __slots__ = ("_descriptor", "_writable")
+    __slots__ = ("_descriptor", "_writable", "immediate")
 
     def __init__(self, descriptor: int, *, writable: bool) -> None:
         self._descriptor = descriptor
         self._writable = writable
+        self.immediate = in_memory(os.fstat(descriptor).st_dev)
 
     def pread(self, length: int, offset: int) -> bytes:
         if not is_within_reach(offset, length):
@@ -37,6 +39,20 @@ class LocalFile:
         except OSError as error:
             raise domain_error(error) from error
         return data
+
+    def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
+        """What the page cache holds: preadv2(2) with RWF_NOWAIT."""
+        if self.immediate or not is_within_reach(offset, length):
+            return self.pread(length, offset)
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(self._descriptor, (buffer,), offset, os.RWF_NOWAIT)
+            if count < length and offset + count < os.fstat(self._descriptor).st_size:
+                return None
+        except OSError:
+            # It would wait, or the file system can't tell: a thread reads, and gets the error if it is one.
+            return None
+        return memoryview(buffer)[:count]
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         if not is_within_reach(offset, sum(view.nbytes for view in views)):

@@ -32,6 +32,13 @@ class MemoryFile:
             self._check(self._read)
             return bytes(self._node.data[offset : offset + length]) if found else b""
 
+    @property
+    def immediate(self) -> bool:
+        return True
+
+    def pread_now(self, length: int, offset: int) -> bytes:
+        return self.pread(length, offset)
+
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         is_within_reach(offset, 0)
         done = 0

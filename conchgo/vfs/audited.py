@@ -70,10 +70,17 @@ class AuditedFile:
         self._refused = False
         self._closed = False
         self.stat = file.stat
+        self.immediate = file.immediate
 
     def pread(self, length: int, offset: int) -> bytes:
         data = self._noting(self._file.pread, length, offset)
         self._count(read=len(data))
+        return data
+
+    def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
+        data = self._noting(self._file.pread_now, length, offset)
+        if data is not None:
+            self._count(read=len(data))
         return data
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:

@@ -46,11 +46,13 @@ class AuthorisedFile:
         self._file = file
         self._granted = granted
         self.pread: Callable[[int, int], bytes] = _not_open_for_reading
+        self.pread_now: Callable[[int, int], bytes | memoryview | None] = _not_open_for_reading
         self.preadv: Callable[[Sequence[memoryview], int], int] = _not_open_for_reading
         self.pwritev: Callable[[Sequence[memoryview], int], None] = _not_open_for_writing
         self.append: Callable[[memoryview], None] = _not_open_for_writing
         if read:
             self.pread = file.pread
+            self.pread_now = file.pread_now
             self.preadv = file.preadv
         if write:
             self.pwritev = file.pwritev
@@ -59,6 +61,7 @@ class AuthorisedFile:
         self.close = self.abandon = file.close
         # Whoever may open a file may see how it grows: clients compare sizes after an upload.
         self.stat = file.stat
+        self.immediate = file.immediate
         self._writable = write
 
     def set_attributes(self, changes: Attributes) -> None:

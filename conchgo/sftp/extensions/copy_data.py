@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from conchgo.edge.pieces import Pieces
 from conchgo.errors import Cancelled, InvalidArgument
 from conchgo.sftp.codec import Reader
 from conchgo.sftp.filesystem_server import FilesystemServer, OpenedFile
@@ -54,7 +55,7 @@ async def _steps(
         data = await _awaited(source.read(offset + copied, min(_STEP, span - copied)))
         if not data:
             break
-        await _awaited(target.write(to + copied, data))
+        await _awaited(target.write(to + copied, Pieces([data])))
         copied += len(data)
     if copied < length:
         raise EOFError

@@ -24,6 +24,7 @@ from conchgo.sftp.engine import Engine
 from conchgo.sftp.filesystem_server import FilesystemServer
 from conchgo.sftp.server import Server
 from conchgo.storage.memory import MemoryStorage
+from conchgo.storage.memory_file import MemoryFile
 from conchgo.vfs.compose import compose
 from conchgo.vfs.interface import Attributes, Filesystem, Identity
 
@@ -203,10 +204,24 @@ class Client:
         return self.ask(c.FXP_STAT, string(path))
 
 
+class LaterFile(MemoryFile):
+    """A file that says it may block, and that nothing of it is at hand."""
+
+    immediate = False
+
+    def pread_now(self, length: int, offset: int) -> None:
+        return None
+
+
 class LaterStorage(MemoryStorage):
     """Memory that says it may block, so that work goes through the runner."""
 
     immediate = False
+
+    def open(self, path: VirtualPath, **how: Any) -> LaterFile:
+        file = super().open(path, **how)
+        file.__class__ = LaterFile
+        return file
 
 
 class LaterRunner:

@@ -1,0 +1,82 @@
+"""Bytes that came in pieces, kept as they came: on the way of bulk data no byte is copied to make pieces whole."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from conchgo.edge.stream import Buffer
+
+#: Smaller pieces are copied together, so that many of them cost no more memory than their bytes.
+_SMALL: Final = 4 * 1024
+
+
+class Pieces:
+    """Bytes in order, in one or more views. Its length is that of all."""
+
+    __slots__ = ("_length", "views")
+
+    def __init__(self, views: Iterable[Buffer] = ()) -> None:
+        self.views = [memoryview(view) for view in views]
+        self._length = sum(map(len, self.views))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.views)
+
+
+class ByteQueue:
+    """A queue of bytes. What is appended must not change any more."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[memoryview | bytearray] = deque()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, data: Buffer) -> None:
+        if not data:
+            return
+        self._length += len(data)
+        last = self._pieces[-1] if self._pieces else None
+        if len(data) >= _SMALL:
+            self._pieces.append(memoryview(data))
+        elif isinstance(last, bytearray) and len(last) < _SMALL:
+            last += data
+        else:
+            self._pieces.append(bytearray(data))
+
+    def peek(self, count: int) -> bytes:
+        """A copy of the first bytes, fewer where there are fewer."""
+        found = b""
+        for piece in self._pieces:
+            found += piece[: count - len(found)]
+            if len(found) >= count:
+                break
+        return found
+
+    def take(self, count: int) -> Pieces:
+        """Remove the first bytes, fewer where there are fewer."""
+        taken: list[Buffer] = []
+        left = count = min(count, self._length)
+        while left:
+            piece = self._pieces[0]
+            if len(piece) <= left:
+                taken.append(self._pieces.popleft())
+                left -= len(piece)
+            else:
+                view = memoryview(piece)
+                taken.append(view[:left])
+                # No longer a bytearray: it has views and can't grow.
+                self._pieces[0] = view[left:]
+                left = 0
+        self._length -= count
+        return Pieces(taken)
+
+    def clear(self) -> None:
+        self._pieces.clear()
+        self._length = 0
