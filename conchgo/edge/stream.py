@@ -15,7 +15,7 @@ class Stream(Protocol):
         """Whether more output waits than the peer and the socket take: write no more until `Program.drained`."""
         ...
 
-    def write(self, data: Buffer) -> None:
+    def write(self, *data: Buffer) -> None:
         """Send to the peer's standard output, without a copy: nobody may change `data` any more.
 
         Always taken; look at `congested` before making more.

@@ -327,8 +327,7 @@ class Engine:
             if reply is None:
                 return
             self._promised -= self._outstanding.popleft().promised
-            for part in (reply,) if isinstance(reply, bytes) else reply:
-                self._stream.write(part)
+            self._stream.write(*((reply,) if isinstance(reply, bytes) else reply))
 
     # The end.
 

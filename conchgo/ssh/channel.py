@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.conch.ssh.channel import SSHChannel
@@ -30,8 +31,10 @@ MAX_DATA: Final = 32 * 1024
 #: Output that waits: above the first a channel is congested, below the second no longer.
 HIGH_WATER: Final = 1024 * 1024
 LOW_WATER: Final = HIGH_WATER // 2
-_DATA_HEADER: Final = struct.Struct(">BLL")
-_EXTENDED_HEADER: Final = struct.Struct(">BLLL")
+#: Bytes that a channel sends before it is the next one's turn.
+TURN: Final = 8 * MAX_DATA
+_DATA_PREFIX: Final = struct.Struct(">BL")
+_EXTENDED_PREFIX: Final = struct.Struct(">BLL")
 _MAX_WINDOW: Final = 0xFFFFFFFF
 
 
@@ -57,11 +60,11 @@ class FlowChannel(SSHChannel):
 
     # For the program
 
-    def write(self, data: Buffer) -> None:
+    def write(self, *data: Buffer) -> None:
         self._write(data, None)
 
     def write_error(self, data: bytes) -> None:
-        self._write(data, EXTENDED_DATA_STDERR)
+        self._write((data,), EXTENDED_DATA_STDERR)
 
     def consumed(self, count: int) -> None:
         self._consumed = min(self._consumed + count, self.localWindowSize - self.localWindowLeft)
@@ -118,18 +121,17 @@ class FlowChannel(SSHChannel):
         if self.remoteClosed:
             self.conn.channelClosed(self)
 
-    def send_one(self) -> bool:
-        """Send one packet of what waits, if there is something that may go; whether it was so."""
+    def send_some(self) -> bool:
+        """Send some of what waits, if there is something that may go; whether it was so."""
         if not (self._output and self.remoteWindowLeft and self.conn.writable):
             return False
-        data, extended = self._output.take(min(self.remoteWindowLeft, self.remoteMaxPacket))
-        size = len(data)
-        self.remoteWindowLeft -= size
+        data, extended = self._output.take(min(self.remoteWindowLeft, TURN))
+        self.remoteWindowLeft -= len(data)
         if extended is None:
-            header = _DATA_HEADER.pack(MSG_CHANNEL_DATA, self.remote_id, size)
+            prefix = _DATA_PREFIX.pack(MSG_CHANNEL_DATA, self.remote_id)
         else:
-            header = _EXTENDED_HEADER.pack(MSG_CHANNEL_EXTENDED_DATA, self.remote_id, extended, size)
-        self.conn.transport.send_data(header, data.views)
+            prefix = _EXTENDED_PREFIX.pack(MSG_CHANNEL_EXTENDED_DATA, self.remote_id, extended)
+        self.conn.transport.send_data(prefix, data, self.remoteMaxPacket)
         return True
 
     def settle(self) -> None:
@@ -156,13 +158,14 @@ class FlowChannel(SSHChannel):
     def drained(self) -> None:
         """`congested` became false."""
 
-    def _write(self, data: Buffer, extended: int | None) -> None:
-        if data and self._exit_status is None and not self.localClosed:
-            self._output.append(data, extended)
+    def _write(self, data: Sequence[Buffer], extended: int | None) -> None:
+        if self._exit_status is None and not self.localClosed:
+            for part in data:
+                self._output.append(part, extended)
             self._flush()
 
     def _flush(self) -> None:
-        while self.send_one():
+        while self.send_some():
             pass
         self.settle()
 

@@ -84,7 +84,7 @@ class Connection(SSHConnection):
         turns = deque(self.channels.values())
         while turns:
             channel = turns.popleft()
-            if channel.send_one():
+            if channel.send_some():
                 turns.append(channel)
         for channel in list(self.channels.values()):
             channel.settle()

@@ -17,6 +17,8 @@ class OutputQueue:
 
     def append(self, data: Buffer, extended: int | None = None) -> None:
         """Add `data`, which must not change any more."""
+        if not data:
+            return
         if not self._runs or self._runs[-1][0] != extended:
             self._runs.append((extended, ByteQueue()))
         self._runs[-1][1].append(data)

@@ -6,7 +6,7 @@ import os
 import struct
 from typing import Final
 
-from conchgo.edge.stream import Buffer
+from conchgo.edge.pieces import Pieces
 from conchgo.ssh.ciphers import Plain, Protection
 from conchgo.ssh.wire import ProtocolViolation
 
@@ -14,9 +14,30 @@ from conchgo.ssh.wire import ProtocolViolation
 MAX_PACKET: Final = 256 * 1024
 _LENGTH: Final = 4
 _HEADER: Final = struct.Struct(">IB")
+#: What is before the payload: the packet's length and that of its padding.
+_BEFORE: Final = 5
+_COUNT: Final = struct.Struct(">I")
 _MIN_PADDING: Final = 4
 _MIN_PACKET: Final = 16
 _SEQUENCE_MASK: Final = 0xFFFFFFFF
+
+
+class _Copier:
+    """Copies pieces, from their beginning on, to where they shall be."""
+
+    def __init__(self, data: Pieces) -> None:
+        self._views = iter(data.views)
+        self._view = memoryview(b"")
+
+    def into(self, target: memoryview, at: int, count: int) -> None:
+        while count:
+            if not self._view:
+                self._view = next(self._views)
+            some = self._view[:count]
+            target[at : at + len(some)] = some
+            self._view = self._view[count:]
+            at += len(some)
+            count -= len(some)
 
 
 class Sealer:
@@ -35,27 +56,59 @@ class Sealer:
         if reset_sequence:
             self._sequence = 0
 
-    def seal(self, *pieces: Buffer) -> bytearray:
-        """The packet whose payload is the pieces, one behind the other."""
+    def seal(self, payload: bytes) -> bytearray:
+        """One packet."""
+        padding, whole = self._layout(len(payload))
+        packet = bytearray(whole)
+        with memoryview(packet) as view:
+            view[_BEFORE : _BEFORE + len(payload)] = payload
+            self._finish(view, padding)
+        return packet
+
+    def seal_data(self, prefix: bytes, data: Pieces, limit: int) -> bytearray:
+        """`data` as packets of at most `limit` bytes of it, each with `prefix` and their count before them.
+
+        One buffer for all, filled and encrypted in place: this is the way of bulk data out.
+        """
+        before = len(prefix) + _COUNT.size
+        full, last = divmod(len(data), limit)
+        full_padding, full_size = self._layout(before + limit)
+        last_padding, last_size = self._layout(before + last) if last else (0, 0)
+        sealed = bytearray(full * full_size + last_size)
+        copier = _Copier(data)
+        with memoryview(sealed) as view:
+            for at in range(0, full * full_size, full_size):
+                self._fill(view[at : at + full_size], prefix, copier, limit, full_padding)
+            if last:
+                self._fill(view[full * full_size :], prefix, copier, last, last_padding)
+        return sealed
+
+    def _fill(self, packet: memoryview, prefix: bytes, copier: _Copier, count: int, padding: int) -> None:
+        at = _BEFORE + len(prefix)
+        packet[_BEFORE:at] = prefix
+        _COUNT.pack_into(packet, at, count)
+        copier.into(packet, at + _COUNT.size, count)
+        self._finish(packet, padding)
+
+    def _layout(self, payload: int) -> tuple[int, int]:
+        """Bytes of padding, and of the whole packet with its tag."""
         protection = self._protection
-        unpadded = _LENGTH + 1 + sum(map(len, pieces))
+        unpadded = _BEFORE + payload
         padding = protection.block - (unpadded - protection.aligned_from) % protection.block
         if padding < _MIN_PADDING:
             padding += protection.block
-        size = unpadded + padding
-        packet = bytearray(size + protection.tag)
+        return padding, unpadded + padding + protection.tag
+
+    def _finish(self, packet: memoryview, padding: int) -> None:
+        """Add what is around the payload, and encrypt."""
+        protection = self._protection
+        size = len(packet) - protection.tag
         _HEADER.pack_into(packet, 0, size - _LENGTH, padding)
-        at = _LENGTH + 1
-        with memoryview(packet) as view:
-            for piece in pieces:
-                view[at : at + len(piece)] = piece
-                at += len(piece)
-            view[at:size] = os.urandom(padding)
-            protection.seal(view, self._sequence)
+        packet[size - padding : size] = os.urandom(padding)
+        protection.seal(packet, self._sequence)
         self.bytes += size
         self.packets += 1
         self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
-        return packet
 
 
 class Opener:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.conch.ssh.common import NS
@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from conchgo import __version__
-from conchgo.edge.stream import Buffer
+from conchgo.edge.pieces import Pieces
 from conchgo.paths import escaped
 from conchgo.ssh.keyexchange import KeyExchanges
 from conchgo.ssh.socket import GatheringSocket
@@ -194,14 +194,13 @@ class ServerTransport(KeyExchanges):
         if self.exchanging and not self._allowedKeyExchangeMessageType(messageType):
             self.wait_for_exchange(messageType, payload)
             return
-        self._send(bytes((messageType,)), payload)
+        self._send(self._sealer.seal(bytes((messageType,)) + payload))
 
-    def send_data(self, header: bytes, pieces: Sequence[Buffer]) -> None:
-        """Bulk data while `writable`: a message whose beginning is `header`, sent as it is."""
-        self._send(header, *pieces)
+    def send_data(self, prefix: bytes, data: Pieces, limit: int) -> None:
+        """Bulk data, while `writable`: messages that begin with `prefix` and a count, of at most `limit` bytes each."""
+        self._send(self._sealer.seal_data(prefix, data, limit))
 
-    def _send(self, *pieces: Buffer) -> None:
-        packet = self._sealer.seal(*pieces)
+    def _send(self, packet: bytearray) -> None:
         self._write(packet)
         if self._socket_full:
             self._unread += len(packet)

@@ -16,9 +16,9 @@ class WrittenStream:
         self.input_consumed = 0
         self.status: int | None = None
 
-    def write(self, data: Buffer) -> None:
+    def write(self, *data: Buffer) -> None:
         assert self.status is None
-        self.output += data
+        self.output += b"".join(data)
 
     def write_error(self, data: bytes) -> None:
         assert self.status is None

@@ -43,8 +43,8 @@ class FakeStream:
         self.consumed_bytes = 0
         self.statuses: list[int] = []
 
-    def write(self, data: bytes) -> None:
-        self.output += data
+    def write(self, *data: bytes) -> None:
+        self.output += b"".join(data)
 
     def write_error(self, data: bytes) -> None:
         raise AssertionError("the engine has no standard error")

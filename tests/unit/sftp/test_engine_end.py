@@ -311,8 +311,8 @@ def test_a_stream_that_is_lost_while_it_is_written_to(server: ControlledServer) 
     handle = opened(client, server)
 
     class Breaking(FakeStream):
-        def write(self, data: bytes) -> None:
-            super().write(data)
+        def write(self, *data: bytes) -> None:
+            super().write(*data)
             client.engine.connection_lost()
 
     stream = client.engine._stream = Breaking()

@@ -61,8 +61,8 @@ def test_a_stream_that_is_congested_again_stops_the_engine_again(client: Client)
     class Narrow(FakeStream):
         """Congested by each write, until somebody says otherwise."""
 
-        def write(self, data: bytes) -> None:
-            super().write(data)
+        def write(self, *data: bytes) -> None:
+            super().write(*data)
             self.congested = True
 
     narrow = Client(fast_server())

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conchgo.edge.pieces import Pieces
 from conchgo.ssh.ciphers import CIPHERS, MACS, needs_mac, protection
 from conchgo.ssh.packets import MAX_PACKET, Opener, Sealer
 from conchgo.ssh.wire import ProtocolViolation
@@ -108,3 +109,24 @@ def test_sequence_numbers_wrap_after_32_bits() -> None:
         opener.feed(sealer.seal(payload))
         assert opener.next() == payload
     assert opener.last_sequence == 0
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(1, 50_000), min_size=1, max_size=4), limit=st.integers(1000, 32_768))
+@pairs
+def test_bulk_data_is_the_same_on_the_wire_as_message_by_message(cipher, mac, sizes, limit) -> None:
+    """The fast way and the simple one: the same messages, however the data came."""
+    sealer, opener = keyed(cipher, mac)
+    data = b"".join(bytes([number]) * size for number, size in enumerate(sizes))
+    pieces, at = [], 0
+    for size in sizes:
+        pieces.append(data[at : at + size])
+        at += size
+
+    opener.feed(sealer.seal_data(b"\x5e\0\0\0\7", Pieces(pieces), limit))
+
+    for start in range(0, len(data), limit):
+        part = data[start : start + limit]
+        assert opener.next() == b"\x5e\0\0\0\7" + struct.pack(">L", len(part)) + part
+    assert opener.next() is None
+    assert sealer.packets == -(-len(data) // limit)
