@@ -6,7 +6,7 @@ import pytest
 from twisted.conch.ssh.common import NS
 from twisted.internet.task import Clock
 
-from conchgo.ssh.channel import HIGH_WATER, LOW_WATER, MAX_DATA, WINDOW
+from conchgo.ssh.channel import HIGH_WATER, LOW_WATER, MAX_DATA, TURN, WINDOW
 from tests.ssh_client import channel_data, log_in, numbers_of, start
 from tests.ssh_server import Echo, Gate, make_factory
 
@@ -128,19 +128,20 @@ def test_channels_take_turns_when_the_socket_is_ready_again() -> None:
     session.wire.pump()
     session.wire.fill()
     for program in session.gate.avatar.programs:
-        program.stream.write(b"x" * 4 * MAX_DATA)
+        program.stream.write(b"x" * 2 * TURN)
     session.wire.empty()
     session.wire.pump()
 
-    assert [payload[3] for payload in session.client.received(DATA)] == [0, 1] * 4
+    packets = TURN // MAX_DATA
+    assert [payload[3] for payload in session.client.received(DATA)] == ([0] * packets + [1] * packets) * 2
 
 
 def test_output_stops_in_the_middle_when_the_socket_becomes_full() -> None:
     session = Session()
     session.wire.server_socket.full = True
-    session.stream.write(b"x" * 10 * MAX_DATA)
+    session.stream.write(b"x" * 3 * TURN)
 
-    assert session.stream.pending_output == 9 * MAX_DATA
+    assert session.stream.pending_output == 2 * TURN
     assert session.stream.congested
 
 
