@@ -188,8 +188,6 @@ class ServerTransport(KeyExchanges):
             return
         packet = self._sealer.seal(bytes((messageType,)) + payload)
         self.transport.write(packet)
-        if messageType >= _FIRST_USERAUTH_MESSAGE:
-            self.rekey_if_due()
         if self._socket_full:
             self._unread += len(packet)
             if self._unread > MAX_UNREAD:
