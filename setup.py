@@ -67,6 +67,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "ssh-audit",
         ],
     },
     entry_points={"console_scripts": ["conchgo = conchgo.cli.main:main"]},

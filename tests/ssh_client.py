@@ -9,6 +9,7 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.keys import Key
 from twisted.conch.ssh.transport import (
     MSG_DISCONNECT,
+    MSG_NEWKEYS,
     MSG_SERVICE_REQUEST,
     SSHClientTransport,
 )
@@ -19,6 +20,10 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+
+from conchgo.ssh.ciphers import protection
+from conchgo.ssh.negotiation import STRICT_CLIENT
+from conchgo.ssh.packets import Opener, Sealer
 
 MSG_CHANNEL_OPEN = 90
 MSG_CHANNEL_REQUEST = 98
@@ -117,6 +122,57 @@ class RawClient(SSHClientTransport):
         self.sendPacket(number, struct.pack(">L", channel) + payload)
 
 
+class ModernClient(RawClient):
+    """With packets of our own instead of Conch's: any cipher and MAC, and strict key exchange unless told otherwise."""
+
+    def __init__(
+        self, cipher: bytes = b"chacha20-poly1305@openssh.com", mac: bytes = b"hmac-sha2-256", *, strict: bool = True
+    ) -> None:
+        super().__init__()
+        self.supportedCiphers, self.supportedMACs = [cipher], [mac]
+        self.strict = strict
+        self.sealer, self.opener = Sealer(), Opener()
+
+    def sendKexInit(self) -> None:
+        marker = [STRICT_CLIENT] if self.strict and self.sessionID is None else []
+        self.supportedKeyExchanges = [*RawClient.supportedKeyExchanges, *marker]
+        super().sendKexInit()
+
+    def ssh_KEXINIT(self, packet: bytes) -> None:
+        super().ssh_KEXINIT(packet)
+        self.nextEncryptions = _NextKeys(self)
+
+    def sendPacket(self, messageType: int, payload: bytes) -> None:
+        if self._keyExchangeState != self._KEY_EXCHANGE_NONE and not self._allowedKeyExchangeMessageType(messageType):
+            self._blockedByKeyExchange.append((messageType, payload))
+            return
+        self.transport.write(self.sealer.seal(bytes((messageType,)) + payload))
+        if messageType == MSG_NEWKEYS:
+            self.sealer.use(self.nextEncryptions.outgoing, reset_sequence=self.strict)
+
+    def getPacket(self) -> bytes | None:
+        self.opener.feed(self.buf)
+        self.buf = b""
+        return self.opener.next()
+
+    def ssh_NEWKEYS(self, packet: bytes) -> None:
+        self.opener.use(self.nextEncryptions.incoming, reset_sequence=self.strict)
+        super().ssh_NEWKEYS(packet)
+
+
+class _NextKeys:
+    """What Conch's client asks of its SSHCiphers."""
+
+    def __init__(self, client: ModernClient) -> None:
+        self._names = client.supportedCiphers[0], client.supportedMACs[0]
+        self.encBlockSize = 0
+
+    def setKeys(self, outIV: bytes, outKey: bytes, inIV: bytes, inKey: bytes, outInteg: bytes, inInteg: bytes) -> None:
+        self.outgoing = protection(*self._names, (outIV, outKey, outInteg), sealing=True)
+        self.incoming = protection(*self._names, (inIV, inKey, inInteg), sealing=False)
+        self.encBlockSize = self.outgoing.block
+
+
 class Socket(StringTransport):
     """As Twisted's: while it is `full`, every write asks the producer to pause."""
 
@@ -188,9 +244,11 @@ def connect(
     return client, wire
 
 
-def log_in(factory: ServerFactory, username: bytes = b"alice", password: bytes = b"secret") -> tuple[RawClient, Wire]:
+def log_in(
+    factory: ServerFactory, username: bytes = b"alice", password: bytes = b"secret", client: RawClient | None = None
+) -> tuple[RawClient, Wire]:
     """A client whose user is logged in by password."""
-    client, wire = connect(factory)
+    client, wire = connect(factory, client)
     client.request_userauth()
     client.password(username, password)
     wire.pump()

@@ -103,6 +103,8 @@ class AESGCMProtection:
         try:
             self._aead.decrypt_into(self._nonce(), packet[_LENGTH:], packet[:_LENGTH], packet[_LENGTH : -self.tag])
         except InvalidTag:
+            # In one pass with the tag, so what was forged has been decrypted by now: nobody may ever see it.
+            packet[_LENGTH:] = bytes(len(packet) - _LENGTH)
             raise BadTag from None
 
     def _nonce(self) -> bytes:

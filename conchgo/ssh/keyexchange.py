@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.conch.ssh.transport import (
     DISCONNECT_KEY_EXCHANGE_FAILED,
+    DISCONNECT_PROTOCOL_ERROR,
     MSG_KEXDH_INIT,
     MSG_KEXINIT,
     MSG_NEWKEYS,
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
 #: The first exchange, and one more: a stranger must not keep the server computing.
 MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
-#: Messages of ours that may wait for the end of an exchange.
+#: Messages of ours that may wait for the end of an exchange, and their bytes (a PONG is as long as its PING).
 MAX_WAITING: Final = 4096
+MAX_WAITING_BYTES: Final = 1024 * 1024
 
 
 class NewKeys:
@@ -74,6 +76,7 @@ class KeyExchanges(SSHServerTransport):
         self._expected = MSG_KEXINIT
         self._key_exchanges = 0
         self._strict = False
+        self._waiting_bytes = 0
         self._rekey_timer: IDelayedCall | None = None
 
     @property
@@ -148,7 +151,7 @@ class KeyExchanges(SSHServerTransport):
             raise ProtocolViolation("too many key exchanges before the login")
         if self.sessionID is None:
             self._strict = STRICT_CLIENT in offer.key_exchanges
-            if self._strict and self._opener.last_sequence != 0:
+            if self._strict and self._opener.packets > 1:
                 raise ProtocolViolation("a message before the first KEXINIT of a strict key exchange")
         agreement = negotiate(offer, self.factory.algorithms, self.supportedPublicKeys)
         self.otherKexInitPayload = bytes((MSG_KEXINIT,)) + packet
@@ -188,6 +191,7 @@ class KeyExchanges(SSHServerTransport):
                 ]
             )
         waiting, self._blockedByKeyExchange = self._blockedByKeyExchange, []
+        self._waiting_bytes = 0
         for number, payload in waiting:
             self.sendPacket(number, payload)
         self.exchange_ends()
@@ -200,10 +204,13 @@ class KeyExchanges(SSHServerTransport):
         self._set_rekey_timer(self.factory.clock.callLater(self.factory.settings.rekey_seconds, self._rekey))
 
     def wait_for_exchange(self, number: int, payload: bytes) -> None:
-        """Keep a message of ours until everything may be sent again."""
-        if len(self._blockedByKeyExchange) >= MAX_WAITING:
-            raise ProtocolViolation("too many requests during a key exchange")
-        self._blockedByKeyExchange.append((number, payload))
+        """Keep a message of ours until everything may be sent again; too much of that ends the connection."""
+        self._waiting_bytes += len(payload)
+        if len(self._blockedByKeyExchange) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
+            # Not an exception: what sends may be a program, at any time.
+            self.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, "too many requests during a key exchange")
+        else:
+            self._blockedByKeyExchange.append((number, payload))
 
     def _set_rekey_timer(self, timer: IDelayedCall | None) -> None:
         if self._rekey_timer is not None and self._rekey_timer.active():

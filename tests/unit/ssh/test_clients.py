@@ -1,10 +1,13 @@
 """Real clients over loopback TCP, against the trivial server: what they can negotiate, log in with and carry."""
 
 import asyncio
+import hashlib
+import itertools
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncssh
@@ -19,10 +22,14 @@ from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
+from conchgo.edge.stream import Stream
 from conchgo.ssh.algorithms import ALGORITHM_SETS
+from conchgo.ssh.ciphers import needs_mac
+from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.settings import SSHSettings
+from conchgo.ssh.transport import ServerTransport
 from tests.programs import require_program
-from tests.ssh_server import HOST_KEY, Gate, make_factory
+from tests.ssh_server import HOST_KEY, Gate, Recorder, make_factory
 
 HOST_RSA = Key(rsa.generate_private_key(65537, 2048))
 USER_KEYS = {
@@ -31,8 +38,60 @@ USER_KEYS = {
     "ecdsa": ec.generate_private_key(ec.SECP384R1()),
 }
 SETTINGS = SSHSettings(failure_delay=0.1)
+#: New keys every few packets.
+REKEYING = replace(SETTINGS, rekey_bytes=100_000)
 #: Not a whole number of packets or windows.
 DATA = os.urandom(1000) * 5_000 + b"end"
+LESS = DATA[-1_200_003:]
+
+ALGORITHMS = ALGORITHM_SETS["compatible"]
+KEX = [name.decode() for name in ALGORITHMS.key_exchanges]
+MACS = [name.decode() for name in ALGORITHMS.macs]
+#: Every cipher with every MAC, where it needs one.
+CIPHERS_AND_MACS = [(name.decode(), mac) for name in ALGORITHMS.ciphers for mac in (MACS if needs_mac(name) else [""])]
+HOST_KEY_ALGORITHMS = ("ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256")
+
+#: Key exchange, cipher, MAC (empty where none is needed) and the host key's algorithm.
+Row = tuple[str, str, str, str]
+
+
+def some_rows(key_exchanges: list[str]) -> list[Row]:
+    """Every cipher with each of its MACs; key exchanges and host keys by turns."""
+    turns = zip(CIPHERS_AND_MACS, itertools.cycle(key_exchanges), itertools.cycle(HOST_KEY_ALGORITHMS), strict=False)
+    return [(kex, cipher, mac, host_key) for (cipher, mac), kex, host_key in turns]
+
+
+def all_rows(key_exchanges: list[str]) -> list[Row]:
+    """The same with each key exchange."""
+    return [row for kex in key_exchanges for row in some_rows([kex])]
+
+
+class Taker(Recorder):
+    """Says at the end what it got, by its hash."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.stream.consumed(len(data))
+
+    def input_ended(self) -> None:
+        self.stream.write(hashlib.sha256(self.input).hexdigest().encode())
+        self.stream.exit(0)
+
+
+class Giver(Recorder):
+    """Gives LESS as fast as it is taken."""
+
+    def started(self, stream: Stream) -> None:
+        super().started(stream)
+        self._left = memoryview(LESS)
+        self.drained()
+
+    def drained(self) -> None:
+        while self._left and not self.stream.congested:
+            self.stream.write(self._left[:50_000])
+            self._left = self._left[50_000:]
+        if not self._left:
+            self.stream.exit(0)
 
 
 class Server(TestCase):
@@ -41,12 +100,19 @@ class Server(TestCase):
     def setUp(self) -> None:
         self.gate = Gate(*(Key(key) for key in USER_KEYS.values()))
         self.factory = make_factory(reactor, self.gate, host_keys=(HOST_KEY, HOST_RSA), settings=SETTINGS)
+        #: How many key exchanges each connection had that ended.
+        self.exchanges: list[int] = []
         port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.addCleanup(self._end)
         self.port = port.getHost().port
+        self.patch(self.factory, "connection_ended", self._connection_ended)
         self.directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.directory)
+
+    def _connection_ended(self, transport: ServerTransport) -> None:
+        self.exchanges.append(transport._key_exchanges)
+        ServerFactory.connection_ended(self.factory, transport)
 
     def _end(self) -> Any:
         done = self.factory.drain()
@@ -92,31 +158,54 @@ class OpenSSH(Server):
         assert (output == DATA, status) == (True, 0)
 
     @inlineCallbacks
-    def test_key_exchanges(self) -> Any:
-        known, _, _ = yield getProcessOutputAndValue(require_program("ssh"), ["-Q", "kex"], env=os.environ)
-        names = [name for name in ALGORITHM_SETS["compatible"].key_exchanges if name in known.split()]
-        assert b"curve25519-sha256" in names
-        for name in names:
-            output, error, _ = yield self.ssh(
-                "-v", "alice@127.0.0.1", "echo", data=b"hello", KexAlgorithms=name.decode()
-            )
-            assert output == b"hello", error
-            assert b"kex: algorithm: " + name in error
+    def negotiates(self, rows: list[Row]) -> Any:
+        """Each row moves data both ways while both sides change keys."""
+        self.factory.settings = REKEYING
+        for kex, cipher, mac, host_key in rows:
+            options = {"KexAlgorithms": kex, "Ciphers": cipher, "HostKeyAlgorithms": host_key, "RekeyLimit": "150K"}
+            # Where the cipher needs no MAC, none is in common.
+            options["MACs"] = mac or "umac-64@openssh.com"
+            output, error, status = yield self.ssh("-v", "alice@127.0.0.1", "echo", data=LESS, **options)
+            row = f"{kex} {cipher} {mac}: {error.decode()}"
+            assert (output == LESS, status) == (True, 0), row
+            assert f"kex: algorithm: {kex}" in row
+            assert f"kex: host key algorithm: {host_key}" in row
+            for way in ("server->client", "client->server"):
+                assert f"{way} cipher: {cipher} MAC: {mac or '<implicit>'}" in row
+            assert self.exchanges[-1] > 3, row
 
     @inlineCallbacks
-    def test_ciphers_macs_and_host_keys(self) -> Any:
-        rows = zip(
-            ("aes128-ctr", "aes192-ctr", "aes256-ctr"),
-            ("hmac-sha2-256", "hmac-sha2-512", "hmac-sha2-256"),
-            ("ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"),
-            strict=True,
-        )
-        for cipher, mac, host_key in rows:
-            options = {"Ciphers": cipher, "MACs": mac, "HostKeyAlgorithms": host_key}
-            output, error, _ = yield self.ssh("-v", "alice@127.0.0.1", "echo", data=b"hello", **options)
-            assert output == b"hello", error
-            assert f"cipher: {cipher} MAC: {mac}".encode() in error
-            assert f"kex: host key algorithm: {host_key}".encode() in error
+    def available(self) -> Any:
+        """The key exchanges that this ssh has too."""
+        known, _, _ = yield getProcessOutputAndValue(require_program("ssh"), ["-Q", "kex"], env=os.environ)
+        return [name for name in KEX if name in known.decode().split()]
+
+    @inlineCallbacks
+    def test_every_cipher_mac_key_exchange_and_host_key(self) -> Any:
+        kex = yield self.available()
+        yield self.negotiates(some_rows(kex))
+
+    @pytest.mark.full
+    @inlineCallbacks
+    def test_all_combinations(self) -> Any:
+        kex = yield self.available()
+        yield self.negotiates(all_rows(kex))
+
+    test_all_combinations.timeout = 600
+
+    @inlineCallbacks
+    def test_uploads_and_downloads_while_the_server_changes_keys(self) -> Any:
+        self.factory.settings = REKEYING
+        for cipher, mac in CIPHERS_AND_MACS:
+            options = {"Ciphers": cipher, "MACs": mac or "umac-64@openssh.com"}
+            self.gate.avatar.make = Taker
+            output, _, status = yield self.ssh("alice@127.0.0.1", "upload", data=LESS, **options)
+            assert (output, status) == (hashlib.sha256(LESS).hexdigest().encode(), 0), cipher
+            self.gate.avatar.make = Giver
+            output, _, status = yield self.ssh("alice@127.0.0.1", "download", **options)
+            assert (output == LESS, status) == (True, 0), cipher
+            # How much is on its way when new keys are asked for is the system's matter.
+            assert min(self.exchanges[-2:]) > 1, cipher
 
     @inlineCallbacks
     def test_a_shell_and_a_subsystem_end_with_their_status(self) -> Any:
@@ -140,6 +229,7 @@ class OpenSSH(Server):
 
 
 @pytest.mark.filterwarnings("ignore:Unknown ssh-ed25519 host key")
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")
 class Libraries(Server):
     def in_thread(self, work: Callable[[], Any]) -> Any:
         return deferToThread(work)
@@ -168,15 +258,38 @@ class Libraries(Server):
         assert [result == DATA + bytes([i]) for i, result in enumerate(results)] == [True] * 3
 
     @inlineCallbacks
-    def test_asyncssh_with_the_post_quantum_key_exchange(self) -> Any:
-        async def kex(connection: asyncssh.SSHClientConnection) -> Any:
-            return (await connection.run("echo", input="hello")).stdout
+    def negotiates(self, rows: list[Row]) -> Any:
+        """Each row moves data both ways while both sides change keys."""
 
-        try:
-            output = yield self.asyncssh(kex, kex_algs=["mlkem768x25519-sha256"])
-        except ValueError:
-            pytest.skip("this asyncssh has no mlkem768x25519-sha256")
-        assert output == "hello"
+        async def echo(connection: asyncssh.SSHClientConnection) -> tuple[bytes, list[str]]:
+            names = [connection.get_extra_info(name) for name in ("send_cipher", "recv_cipher", "send_mac", "recv_mac")]
+            return (await connection.run("echo", input=LESS, encoding=None)).stdout, names
+
+        self.factory.settings = REKEYING
+        for kex, cipher, mac, host_key in rows:
+            output, names = yield self.asyncssh(
+                echo,
+                kex_algs=[kex],
+                encryption_algs=[cipher],
+                # Where the cipher needs no MAC, none is in common.
+                mac_algs=[mac or "umac-64@openssh.com"],
+                server_host_key_algs=[host_key],
+                rekey_bytes=150_000,
+            )
+            assert output == LESS, (kex, cipher, mac)
+            assert names == [cipher, cipher, mac or cipher, mac or cipher]
+            assert self.exchanges[-1] > 3, (kex, cipher, mac)
+
+    @inlineCallbacks
+    def test_asyncssh_with_every_cipher_mac_key_exchange_and_host_key(self) -> Any:
+        yield self.negotiates(some_rows(KEX))
+
+    @pytest.mark.full
+    @inlineCallbacks
+    def test_asyncssh_with_all_combinations(self) -> Any:
+        yield self.negotiates(all_rows(KEX))
+
+    test_asyncssh_with_all_combinations.timeout = 600
 
     @inlineCallbacks
     def test_asyncssh_rekeys_often(self) -> Any:
