@@ -146,7 +146,7 @@ class ModernClient(RawClient):
         if self._keyExchangeState != self._KEY_EXCHANGE_NONE and not self._allowedKeyExchangeMessageType(messageType):
             self._blockedByKeyExchange.append((messageType, payload))
             return
-        self.transport.write(self.sealer.seal(bytes((messageType,)) + payload))
+        self.transport.write(bytes(self.sealer.seal(bytes((messageType,)) + payload)))
         if messageType == MSG_NEWKEYS:
             self.sealer.use(self.nextEncryptions.outgoing, reset_sequence=self.strict)
 

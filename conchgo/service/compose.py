@@ -97,6 +97,8 @@ def assemble(
             max_startups=ssh.max_startups,
             max_startups_per_host=ssh.max_startups_per_host,
             banner=banner,
+            rekey_bytes=ssh.rekey_bytes,
+            rekey_seconds=ssh.rekey_interval,
         ),
         clock=reactor,
     )

@@ -102,6 +102,9 @@ class SSHSection(Section):
     max_startups_per_host: Count = 20
     max_channels: Count = 10
     failure_delay: Annotated[float, Field(ge=0, le=60)] = 1
+    # Below 64 GiB AES stays far from its birthday bound (RFC 4344, section 3.2).
+    rekey_bytes: Annotated[int, Field(ge=2**16, le=2**36)] = 2**30
+    rekey_interval: Annotated[float, Field(ge=10, le=86400)] = 3600
 
 
 class DatabaseSection(Section):

@@ -195,10 +195,13 @@ class ServerTransport(KeyExchanges):
             self.wait_for_exchange(messageType, payload)
             return
         self._send(self._sealer.seal(bytes((messageType,)) + payload))
+        if messageType >= _FIRST_USERAUTH_MESSAGE:
+            self.rekey_if_due()
 
     def send_data(self, prefix: bytes, data: Pieces, limit: int) -> None:
         """Bulk data, while `writable`: messages that begin with `prefix` and a count, of at most `limit` bytes each."""
         self._send(self._sealer.seal_data(prefix, data, limit))
+        self.rekey_if_due()
 
     def _send(self, packet: bytearray) -> None:
         self._write(packet)
