@@ -84,8 +84,18 @@ class UserAuth(SSHUserAuthServer):
         self._busy = False
         self._stopped = False
         self._answer: IDelayedCall | None = None
+        self._refused_queries: list[Event] = []
 
     def serviceStopped(self) -> None:
+        """Told when the login succeeded, and when the connection is gone.
+
+        A client does not sign with a key that was refused when it asked: where nothing else let it in, the refused
+        queries are all that tells why. A login that succeeds with the third key tells nothing of the other two.
+        """
+        if not self.transport.authenticated:
+            for event in self._refused_queries:
+                self.transport.factory.bus.publish(event)
+        self._refused_queries.clear()
         self._stopped = True
         self._waiting.clear()
         if self._answer is not None and self._answer.active():
@@ -197,8 +207,11 @@ class UserAuth(SSHUserAuthServer):
             self._answered()
             return
         delay = QUERY_DELAY if request.is_query else self.transport.factory.settings.failure_delay
-        if not request.is_query:
-            self._count_failure(request, reason)
+        if request.is_query:
+            self._refused_queries.append(self._refusal(request, reason))
+        else:
+            self.transport.auth_failures += 1
+            self.transport.factory.bus.publish(self._refusal(request, reason))
         clock = self.transport.factory.clock
         self._answer = clock.callLater(_remaining(clock.seconds() - request.arrived, delay), self._send_failure)
 
@@ -213,13 +226,11 @@ class UserAuth(SSHUserAuthServer):
         self._log.failure("{address}: the login failed", failure, address=self.transport.address)
         return "internal error"
 
-    def _count_failure(self, request: _Request, reason: str) -> None:
-        self.transport.auth_failures += 1
+    def _refusal(self, request: _Request, reason: str) -> Event:
         origin = Origin(
             request.shown(request.username), self.transport.connection_id, self.transport.address, protocol="SSH"
         )
-        method = request.shown(request.method)
-        self.transport.factory.bus.publish(Event("login", origin, "refused", method=method, reason=reason))
+        return Event("login", origin, "refused", method=request.shown(request.method), reason=reason)
 
     def _send_failure(self) -> None:
         if self.transport.auth_failures >= self.transport.factory.settings.max_auth_tries:

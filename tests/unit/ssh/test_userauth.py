@@ -362,6 +362,33 @@ def test_every_counted_failure_is_published() -> None:
     assert login.events[0].reason == "the user name is not UTF-8"
 
 
+def test_refused_queries_are_published_where_nothing_else_lets_the_client_in() -> None:
+    login = Login(ED25519)
+    login.client.query_key(b"alice", b"ssh-ed25519", Key(ed25519.Ed25519PrivateKey.generate()).public().blob())
+    login.pump(QUERY_DELAY)
+    login.client.query_key(b"alice", b"ssh-ed25519", ED25519.public().blob())
+    login.pump()
+    assert login.answers == [FAILURE, PK_OK]
+    assert login.events == []
+    login.wire.lose()
+
+    (event,) = login.events
+    assert (event.action, event.status, event.method, event.reason) == ("login", "refused", "publickey", "wrong")
+    assert event.origin.username == "alice"
+
+
+def test_a_login_that_succeeds_tells_nothing_of_the_keys_tried_before() -> None:
+    login = Login(ED25519)
+    login.client.query_key(b"alice", b"ssh-ed25519", Key(ed25519.Ed25519PrivateKey.generate()).public().blob())
+    login.pump(QUERY_DELAY)
+    login.client.sign_in(b"alice", ED25519)
+    login.pump()
+    login.wire.lose()
+
+    assert login.answers == [FAILURE, SUCCESS]
+    assert login.events == []
+
+
 def test_connections_have_names_of_their_own() -> None:
     assert Login().wire.server.connection_id != Login().wire.server.connection_id
 
