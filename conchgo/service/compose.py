@@ -54,6 +54,7 @@ def compose(reactor: Any, settings: Settings) -> Server:
         banner=_banner(settings.ssh.banner_file),
         threads=settings.threads,
         umask=int(settings.users.umask, 8),
+        base_directory=settings.users.base_directory,
         audit=audit,
         grace_time=settings.service.grace_time,
         close=close,
@@ -70,6 +71,7 @@ def assemble(
     threads: ThreadsSection,
     umask: int,
     grace_time: float,
+    base_directory: str = "/",
     banner: bytes = b"",
     audit: AuditLog | None = None,
     close: Callable[[], None] = lambda: None,
@@ -81,7 +83,7 @@ def assemble(
     passwords = Pool(reactor, "passwords", threads.passwords)
     bus = Bus(*([] if audit is None else [audit]))
     registry = Registry()
-    open_storage = partial(open_local, umask=umask)
+    open_storage = partial(open_local, umask=umask, base=base_directory)
     realm = Realm(open_storage=open_storage, disk=disk, bus=bus, registry=registry, reactor=reactor)
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(
