@@ -51,7 +51,7 @@ def compose(reactor: Any, settings: Settings) -> Server:
         host_keys=_host_keys(settings.ssh.host_key_directory),
         listen=listen,
         ssh=settings.ssh,
-        banner=_banner(settings.ssh.banner_file),
+        banner=read_banner(settings.ssh.banner_file),
         threads=settings.threads,
         umask=int(settings.users.umask, 8),
         base_directory=settings.users.base_directory,
@@ -106,16 +106,12 @@ def assemble(
     return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
 
 
-def _host_keys(directory: str) -> list[Key]:
-    try:
-        return load_host_keys(directory)
-    except HostKeyError as error:
-        raise StartError(f"ssh.host_key_directory: {error}") from None
-    except OSError as error:
-        raise StartError(f"ssh.host_key_directory: {error.filename or directory}: {error.strerror}") from None
+def read_banner(path: str) -> bytes:
+    """The text that clients see before they log in.
 
-
-def _banner(path: str) -> bytes:
+    Raises:
+        StartError: it cannot be read.
+    """
     if not path:
         return b""
     try:
@@ -123,6 +119,15 @@ def _banner(path: str) -> bytes:
             return file.read(_MAX_BANNER)
     except OSError as error:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
+
+
+def _host_keys(directory: str) -> list[Key]:
+    try:
+        return load_host_keys(directory)
+    except HostKeyError as error:
+        raise StartError(f"ssh.host_key_directory: {error}") from None
+    except OSError as error:
+        raise StartError(f"ssh.host_key_directory: {error.filename or directory}: {error.strerror}") from None
 
 
 def _audit_log(path: str) -> AuditLog | None:
