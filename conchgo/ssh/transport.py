@@ -45,6 +45,8 @@ MAX_VERSION_LINE: Final = 255
 CLOSE_TIMEOUT: Final = 5
 #: The first exchange, and one more: a stranger must not keep the server computing.
 MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
+#: Messages of any kind, several times what the longest login needs.
+MAX_MESSAGES_BEFORE_LOGIN: Final = 256
 #: Most bytes of replies for a peer that asks and does not read (channel data stops earlier).
 MAX_UNREAD: Final = 1024 * 1024
 
@@ -76,6 +78,8 @@ class ServerTransport(SSHServerTransport):
         self.address = address
         self.authenticated = False
         self.ended = False
+        #: Whether the portal works on a login; it goes on when the connection is gone.
+        self.login_in_work = False
         self.auth_failures = 0
         self.key_queries = 0
         self.supportedKeyExchanges = list(factory.algorithms.key_exchanges)
@@ -88,6 +92,7 @@ class ServerTransport(SSHServerTransport):
         self._version_line = b""
         self._expected = MSG_KEXINIT
         self._key_exchanges = 0
+        self._messages_before_login = 0
         self._socket_full = False
         self._unread = 0
         self._deadline: IDelayedCall | None = None
@@ -247,6 +252,10 @@ class ServerTransport(SSHServerTransport):
 
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
         """Hand one message to whom it is for, if its time is right (RFC 4253, section 7.1; RFC 4252, section 6)."""
+        if not self.authenticated:
+            self._messages_before_login += 1
+            if self._messages_before_login > MAX_MESSAGES_BEFORE_LOGIN:
+                raise ProtocolViolation("too many messages before the login")
         if messageNum in _QUIETLY_IGNORED:
             return
         if messageNum == MSG_DISCONNECT:
@@ -278,10 +287,12 @@ class ServerTransport(SSHServerTransport):
         fields.end()
         if name != b"ssh-userauth":
             raise ProtocolViolation("no such service before the login", DISCONNECT_SERVICE_NOT_AVAILABLE)
-        if self.service is not None:
-            raise ProtocolViolation("a service was requested twice")
+        if self.authenticated:
+            raise ProtocolViolation("a service was requested after the login")
         self.sendPacket(MSG_SERVICE_ACCEPT, NS(name))
-        self.setService(self.factory.services[name]())
+        # Paramiko asks again for every key and password that it tries: one service goes on with its counters.
+        if self.service is None:
+            self.setService(self.factory.services[name]())
 
     # The key exchange
 

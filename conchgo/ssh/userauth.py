@@ -130,7 +130,9 @@ class UserAuth(SSHUserAuthServer):
             self.transport.key_queries += 1
             if self.transport.key_queries > self.transport.factory.settings.max_key_queries:
                 raise ProtocolViolation("too many keys tried", DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
+        self.transport.login_in_work = True
         login: Deferred[Any] = maybeDeferred(self._login, request)
+        login.addBoth(self._worked)
         login.addCallbacks(self._succeeded, self._refused, callbackArgs=(request,), errbackArgs=(request,))
         login.addErrback(self._broken)
 
@@ -187,6 +189,12 @@ class UserAuth(SSHUserAuthServer):
 
     # From a result to an answer
 
+    def _worked(self, result: Any) -> Any:
+        self.transport.login_in_work = False
+        if self._stopped:
+            self.transport.factory.login_ended(self.transport)
+        return result
+
     def _succeeded(self, result: tuple[Any, Any, Callable[[], None]], request: _Request) -> None:
         _, avatar, logout = result
         if self._stopped or self.transport.ended:
@@ -200,6 +208,9 @@ class UserAuth(SSHUserAuthServer):
 
     def _refused(self, failure: Failure, request: _Request) -> None:
         reason = self._reason(failure)
+        if not request.is_query:
+            self.transport.auth_failures += 1
+            self.transport.factory.bus.publish(self._refusal(request, reason))
         if self._stopped or self.transport.ended:
             return
         if request.is_query and failure.check(ValidPublicKey):
@@ -209,9 +220,6 @@ class UserAuth(SSHUserAuthServer):
         delay = QUERY_DELAY if request.is_query else self.transport.factory.settings.failure_delay
         if request.is_query:
             self._refused_queries.append(self._refusal(request, reason))
-        else:
-            self.transport.auth_failures += 1
-            self.transport.factory.bus.publish(self._refusal(request, reason))
         clock = self.transport.factory.clock
         self._answer = clock.callLater(_remaining(clock.seconds() - request.arrived, delay), self._send_failure)
 

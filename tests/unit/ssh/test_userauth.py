@@ -270,6 +270,23 @@ def test_a_flood_of_attempts_is_worked_off_one_at_a_time_and_then_cut_off() -> N
     assert len(login.gate.asked) == 1
 
 
+def test_the_service_may_be_asked_for_before_every_try() -> None:
+    """Paramiko does so. What was counted stays counted."""
+    login = Login()
+    for _ in range(5):
+        login.client.request_userauth()
+        login.client.password(b"alice", b"wrong")
+        login.pump(1)
+    login.client.request_userauth()
+    login.client.password(b"bob", b"wrong")
+    login.pump(1)
+
+    assert login.answers == [FAILURE] * 5
+    assert len(login.client.received(SERVICE_ACCEPT)) == 7
+    assert login.wire.server.auth_failures == 5
+    assert login.client.disconnect[0] == PROTOCOL_ERROR
+
+
 def test_waiting_requests_follow_each_other() -> None:
     login = Login(ED25519)
     login.client.userauth(b"alice", b"none")
@@ -444,6 +461,40 @@ def test_a_login_that_comes_too_late_is_logged_out() -> None:
     login.gate.pending[0].callback(None)
     assert login.gate.avatar.logouts == 1
     assert not login.factory.transports
+
+
+def test_guesses_whose_clients_leave_at_once_pile_up_no_further_than_connections_do() -> None:
+    """Each of them is still hashed, and every honest client of that address would wait behind them."""
+    login = Login(max_startups_per_host=3)
+    login.gate.pending = []
+    login.client.password(b"alice", b"secret")
+    login.pump()
+    login.wire.lose()
+    for _ in range(2):
+        client, wire = connect(login.factory, peer=PEER)
+        client.request_userauth()
+        client.password(b"alice", b"secret")
+        wire.pump()
+        wire.lose()
+    assert len(login.gate.pending) == login.factory.startups.count == 3
+    assert login.factory.buildProtocol(PEER) is None
+
+    for held in login.gate.pending:
+        held.callback(None)
+    assert login.factory.startups.count == 0
+    assert login.gate.avatar.logouts == 3
+
+
+def test_a_guess_is_published_though_its_client_left() -> None:
+    login = Login()
+    login.gate.pending = []
+    login.client.password(b"alice", b"secret")
+    login.pump()
+    login.wire.lose()
+    login.gate.pending[0].errback(UnauthorizedLogin())
+
+    assert [(event.action, event.status) for event in login.events] == [("login", "refused")]
+    assert login.factory.startups.count == 0
 
 
 def test_a_login_after_the_deadline_is_logged_out() -> None:
