@@ -41,7 +41,7 @@ def compose(reactor: Any, settings: Settings) -> Server:
         StartError: something that it needs is not there.
     """
     os.umask(int(settings.users.umask, 8))
-    listen = {text: endpoint(reactor, text) for text in settings.ssh.listen}
+    listen = {f"ssh.listen: {text}": endpoint(reactor, text) for text in settings.ssh.listen}
     store, close = account_store(settings)
     make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)

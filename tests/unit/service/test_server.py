@@ -109,10 +109,10 @@ class Serving(SynchronousTestCase):
         server, _ = self.server(Port(self.story), failed)
         with self.assertRaises(StartError) as caught:
             server.privilegedStartService()
-        self.assertEqual(str(caught.exception), "ssh.listen: place 1: Address already in use")
+        self.assertEqual(str(caught.exception), "place 1: Address already in use")
 
     def test_a_place_that_does_not_answer(self) -> None:
         server, _ = self.server(Deferred())
         with self.assertRaises(StartError) as caught:
             server.privilegedStartService()
-        self.assertEqual(str(caught.exception), "ssh.listen: place 0: it takes too long")
+        self.assertEqual(str(caught.exception), "place 0: it takes too long")
