@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from conchgo.edge.stream import Program, Stream
 
 
+@runtime_checkable
 class Drainable(Protocol):
     """A program that can be told to take no new work and to end when it has finished."""
 
@@ -72,6 +73,5 @@ class RegisteredProgram:
         self._program.connection_lost()
 
     def drain(self) -> None:
-        drain = getattr(self._program, "drain", None)
-        if drain is not None:
-            drain()
+        if isinstance(self._program, Drainable):
+            self._program.drain()
