@@ -45,6 +45,8 @@ MAX_VERSION_LINE: Final = 255
 CLOSE_TIMEOUT: Final = 5
 #: The first exchange, and one more: a stranger must not keep the server computing.
 MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
+#: Bytes of a client's KEXINIT, several times what any has: each of its names is looked for in our lists.
+MAX_KEXINIT: Final = 16 * 1024
 #: Messages of any kind, several times what the longest login needs.
 MAX_MESSAGES_BEFORE_LOGIN: Final = 256
 #: Most bytes of replies for a peer that asks and does not read (channel data stops earlier).
@@ -305,6 +307,8 @@ class ServerTransport(SSHServerTransport):
             _KEY_EXCHANGE_STEPS[number](self, payload)
 
     def ssh_KEXINIT(self, packet: bytes) -> None:
+        if len(packet) > MAX_KEXINIT:
+            raise ProtocolViolation("KEXINIT is too large")
         fields = Reader(packet)
         fields.raw(16)
         for _ in range(10):

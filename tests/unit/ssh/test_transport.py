@@ -13,7 +13,7 @@ from conchgo import __version__
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.conch_private import GROUP14_PRIME
 from conchgo.ssh.packets import Sealer
-from conchgo.ssh.transport import CLOSE_TIMEOUT, MAX_MESSAGES_BEFORE_LOGIN, MAX_UNREAD
+from conchgo.ssh.transport import CLOSE_TIMEOUT, MAX_KEXINIT, MAX_MESSAGES_BEFORE_LOGIN, MAX_UNREAD
 from tests.ssh_client import RawClient, Wire, channel_data, connect, log_in, start
 from tests.ssh_server import HOST_KEY, Echo, Gate, make_factory
 
@@ -604,6 +604,17 @@ def test_a_stranger_cannot_keep_the_server_reading(factory, message) -> None:
         client.sendPacket(*message)
     wire.pump()
     assert client.disconnect[0] == PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(("spare", "refused"), [(0, False), (-1, True)])
+def test_a_hundred_thousand_algorithms_are_not_compared(factory, spare, refused) -> None:
+    transport, socket = stranger(factory)
+    lists = [b"curve25519-sha256", b"ssh-ed25519", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2, b""]
+    body = bytes(16) + b"".join(map(NS, lists))
+    body += NS(b"," * (MAX_KEXINIT - len(body) - 9 - spare)) + bytes(5)
+    transport.dataReceived(b"SSH-2.0-x\r\n" + Sealer().seal(bytes([20]) + body))
+
+    assert socket.disconnecting is refused
 
 
 def test_a_user_may_send_what_he_likes(factory) -> None:
