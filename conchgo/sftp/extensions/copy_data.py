@@ -65,5 +65,12 @@ async def _awaited(result: Maybe[Any]) -> Any:
 
 
 COPY_DATA: Final = Row(
-    "copy-data", _parse, _copy, ok, Handles.TWO_FILES, writes=True, needs=("download", "upload"), version=b"1"
+    "copy-data",
+    _parse,
+    _copy,
+    ok,
+    Handles.TWO_FILES,
+    writes=True,
+    needs=("download", "upload", "overwrite"),
+    version=b"1",
 )
