@@ -66,7 +66,7 @@ _GRACE_TIME: Final = 10
     metavar="LIST",
     default="list,download",
     show_default=True,
-    help="What the user may do, with commas between; * for everything.",
+    help=f"What the user may do, {values.KNOWN_VERBS}.",
 )
 @click.option(
     "--directory-permissions",

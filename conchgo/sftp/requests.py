@@ -33,8 +33,8 @@ class Row:
 
     `parse` reads the arguments; `serve` does the work, called with the server and the arguments, handles replaced by
     what they stand for; `reply` makes the answer from the request's id and what `serve` returned. `needs` names the
-    permission verbs that may be asked, and `writes` whether the request changes anything: documentation and tests are
-    made from these two.
+    permission verbs that may be asked (by `conchgo.vfs`), and `writes` whether the request changes anything:
+    documentation is made from these two.
     """
 
     name: str
