@@ -29,7 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from conchgo.auth.credentials import IPasswordLogin, IPublicKeyLogin, PasswordLogin, PublicKeyLogin
-from conchgo.errors import LoginRefused
+from conchgo.errors import ConchgoError, LoginRefused
 from conchgo.events.records import Event, Origin
 from conchgo.paths import escaped
 from conchgo.ssh.signatures import load_user_key, verify_signature
@@ -227,6 +227,10 @@ class UserAuth(SSHUserAuthServer):
         """Why, for administrators; what is the client's or our own fault does not end in a mere refusal."""
         if isinstance(failure.value, LoginRefused):
             return failure.value.reason
+        if isinstance(failure.value, ConchgoError):
+            reason = failure.value.text
+            self._log.error("{address}: the login failed: {reason}", address=self.transport.address, reason=reason)
+            return reason
         if failure.check(UnauthorizedLogin):
             return "the credentials are wrong"
         if failure.check(ProtocolViolation):

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from conchgo.auth.credentials import PasswordLogin, PublicKeyLogin
+from conchgo.errors import Failure
 from conchgo.ssh.settings import SSHSettings
 from conchgo.ssh.userauth import MAX_WAITING, QUERY_DELAY
 from tests.ssh_client import connect
@@ -183,6 +184,19 @@ def test_errors_of_the_portal_look_like_refusals_and_are_logged(error) -> None:
     assert login.answers == [FAILURE]
     traces = [event for event in logs if "log_failure" in event]
     assert bool(traces) == (not isinstance(error, UnauthorizedLogin))
+
+
+def test_what_is_known_to_be_wrong_is_told_to_administrators_in_words() -> None:
+    login = Login()
+    login.gate.broken = Failure("the home directory can't be opened: not a directory")
+    with capturedLogs() as logs:
+        login.client.password(b"alice", b"secret")
+        login.pump(1)
+
+    assert login.client.messages[-1] == (FAILURE, LIST)
+    assert [event.reason for event in login.events] == ["the home directory can't be opened: not a directory"]
+    assert [event["reason"] for event in logs if "reason" in event] == [login.events[0].reason]
+    assert not [event for event in logs if "log_failure" in event]
 
 
 def test_work_that_takes_longer_than_the_delay_shows_no_more_than_that() -> None:
