@@ -19,6 +19,7 @@ from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.service.accounts import account_store, make_directory
 from conchgo.service.errors import StartError
+from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoint
 from conchgo.service.server import Parts, Server
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection
@@ -82,7 +83,7 @@ def assemble(
     database = Pool(reactor, "database", threads.database)
     passwords = Pool(reactor, "passwords", threads.passwords)
     bus = Bus(*([] if audit is None else [audit]))
-    registry = Registry()
+    registry = Registry(file_limit())
     open_storage = partial(open_local, umask=umask, base=base_directory)
     realm = Realm(open_storage=open_storage, disk=disk, bus=bus, registry=registry, reactor=reactor)
     checker = Checker(store, database, passwords, time.time)

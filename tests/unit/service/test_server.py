@@ -75,7 +75,7 @@ class Serving(SynchronousTestCase):
         pool = Pool(reactor, "test", 1)  # type: ignore[arg-type]
         listen: Any = {f"place {number}": Endpoint(result, self.story) for number, result in enumerate(results)}
         factory: Any = connections
-        parts = Parts(factory, Registry(), listen, [pool], None, 30, lambda: self.story.append("close"))
+        parts = Parts(factory, Registry(1024), listen, [pool], None, 30, lambda: self.story.append("close"))
         return Server(self.time, parts), connections
 
     def test_the_end_without_connections_comes_at_once(self) -> None:
