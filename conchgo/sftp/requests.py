@@ -13,9 +13,6 @@ from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
 from conchgo.sftp.server import Maybe, Name, ServedDirectory, ServedFile, Server
 
-#: The largest offset that a file can have.
-_MAX_OFFSET: Final = 2**63 - 1
-
 
 class Handles(enum.Enum):
     """What the leading arguments of a request are, besides paths and numbers."""
@@ -108,11 +105,11 @@ def _parse_write(reader: Reader) -> tuple[Any, ...]:
 
 
 def _read(_: Server, file: ServedFile, offset: int, length: int) -> Maybe[bytes]:
-    return b"" if offset + length > _MAX_OFFSET else file.read(offset, length)
+    return b"" if offset + length > c.MAX_OFFSET else file.read(offset, length)
 
 
 def _write(_: Server, file: ServedFile, offset: int, content: bytes) -> Maybe[None]:
-    if offset + len(content) > _MAX_OFFSET:
+    if offset + len(content) > c.MAX_OFFSET:
         raise InvalidArgument("the offset is larger than a file can be")
     return file.write(offset, content)
 

@@ -28,6 +28,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from conchgo.accounts.naming import MAX_USERNAME
 from conchgo.auth.credentials import IPasswordLogin, IPublicKeyLogin, PasswordLogin, PublicKeyLogin
 from conchgo.errors import ConchgoError, LoginRefused
 from conchgo.events.records import Event, Origin
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 #: After how many seconds "that key would not do" leaves: a client with ten keys should not wait long.
 QUERY_DELAY: Final = 0.05
 MAX_WAITING: Final = 4
-MAX_USERNAME: Final = 255
 
 #: What a portal's checkers take, and what its method is called on the wire.
 METHOD_NAMES: Final = {IPublicKeyLogin: b"publickey", IPasswordLogin: b"password"}
