@@ -27,9 +27,9 @@ KINDS: Final = frozenset(
         "sk-ecdsa-sha2-nistp256@openssh.com",
     }
 )
+#: Below, RSA is weak; above, a stranger's key would cost the server milliseconds to try at a login.
 MIN_RSA_BITS: Final = 2048
-#: As OpenSSH's: a bigger one only costs time.
-MAX_RSA_BITS: Final = 16384
+MAX_RSA_BITS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Credentials: passwords, public keys, and how failures are counted and answered."""
+"""Credentials: passwords, public keys, and the checker that judges them."""

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from conchgo.cli import values
 from conchgo.cli.argv import hide
 from conchgo.cli.context import Refusal
 from conchgo.errors import InvalidArgument
@@ -41,21 +42,35 @@ _GRACE_TIME: Final = 10
     "--public-key",
     "-k",
     "public_keys",
+    type=values.public_keys,
     multiple=True,
+    metavar="FILE|KEY",
     help="A key that may log in: a .pub file or the key itself. May be repeated. Without a key and a password, a "
     "password is generated and shown.",
 )
-@click.option("--sftpd-port", "-s", "port", type=click.IntRange(0, 65535), default=0, help="The port (0: a free one).")
+@click.option(
+    "--sftpd-port",
+    "-s",
+    "port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    metavar="PORT",
+    help="The port; 0: a free one.",
+)
 @click.option("--address", default="127.0.0.1", show_default=True, help="The IPv4 or IPv6 address to listen on.")
 @click.option(
     "--permissions",
     "-g",
+    type=values.verbs,
+    metavar="LIST",
     default="list,download",
     show_default=True,
-    help="What the user may do, with commas between; * for everything.",
+    help=f"What the user may do, {values.KNOWN_VERBS}.",
 )
 @click.option(
     "--directory-permissions",
+    type=values.directory_rule,
     multiple=True,
     metavar="PATH=LIST",
     help="What the user may do below a directory instead, as /incoming=list,upload. May be repeated.",
@@ -70,24 +85,25 @@ def portable(
     username: str,
     password: str | None,
     password_file: IO[bytes] | None,
-    public_keys: tuple[str, ...],
+    public_keys: tuple[list[str], ...],
     port: int,
     address: str,
-    permissions: str,
-    directory_permissions: tuple[str, ...],
+    permissions: list[str],
+    directory_permissions: tuple[tuple[str, list[str]] | None, ...],
     ready_file: str | None,
 ) -> None:
     """Serve one directory over SFTP to one user, until Ctrl-C. Nothing is stored."""
     if password is not None:
         hide(password)
     given = _given_password(password, password_file)
-    generated = "" if given is not None or public_keys else secrets.token_urlsafe(_PASSWORD_BYTES)
+    keys = [line for lines in public_keys for line in lines]
+    generated = "" if given is not None or keys else secrets.token_urlsafe(_PASSWORD_BYTES)
     user = _user(
         username,
         directory,
         given if given is not None else generated.encode() or None,
-        [line for key in public_keys for line in _key_lines(key)],
-        {"/": _verbs(permissions), **dict(map(_directory_rule, directory_permissions))},
+        keys,
+        {"/": permissions} | dict(filter(None, directory_permissions)),
     )
     _serve(user, address, port, ready_file, generated)
 
@@ -102,38 +118,12 @@ def _given_password(password: str | None, file: IO[bytes] | None) -> bytes | Non
     return None if password is None else os.fsencode(password)
 
 
-def _verbs(text: str) -> tuple[str, ...]:
-    return tuple(verb for verb in map(str.strip, text.split(",")) if verb)
-
-
-def _directory_rule(text: str) -> tuple[str, tuple[str, ...]]:
-    path, equals, verbs = text.rpartition("=")
-    if not equals or not path:
-        raise Refusal(f"--directory-permissions {text}: write it as /incoming=list,upload")
-    return path, _verbs(verbs)
-
-
-def _key_lines(text: str) -> list[str]:
-    """The keys of a file, or the one that stands on the command line."""
-    if " " in text.strip():
-        return [text.strip()]
-    try:
-        with open(text, encoding="utf-8", errors="replace") as file:
-            lines = [line.strip() for line in file]
-    except OSError as error:
-        raise Refusal(f"--public-key {text}: neither a key nor a file that can be read: {error.strerror}") from None
-    keys = [line for line in lines if line and not line.startswith("#")]
-    if not keys:
-        raise Refusal(f"--public-key {text}: there is no key in this file")
-    return keys
-
-
 def _user(
     username: str,
     directory: str,
     password: bytes | None,
     public_keys: Iterable[str],
-    permissions: Mapping[str, tuple[str, ...]],
+    permissions: Mapping[str, Iterable[str]],
 ) -> User:
     from conchgo.accounts.model import User
     from conchgo.accounts.validation import validate
@@ -145,7 +135,7 @@ def _user(
             directory,
             password="" if password is None else hash_password(password, "argon2id"),
             public_keys=tuple(public_keys),
-            permissions=permissions,
+            permissions={path: tuple(verbs) for path, verbs in permissions.items()},
         )
         validate(user)
     except InvalidArgument as error:
@@ -176,7 +166,7 @@ def _serve(user: User, address: str, port: int, ready_file: str | None, generate
         reactor,
         store=MemoryAccountStore([user]),
         host_keys=host_keys,
-        listen={address: AddressEndpoint(reactor, address, port)},
+        listen={f"--address {address} --sftpd-port {port}": AddressEndpoint(reactor, address, port)},
         ssh=SSHSection(),
         threads=ThreadsSection(),
         umask=umask,
@@ -192,7 +182,8 @@ def _serve(user: User, address: str, port: int, ready_file: str | None, generate
     except OSError as error:
         raise Refusal(f"--ready-file {ready_file}: {error.strerror}") from None
     click.echo(f"serving {user.home_dir} to {user.username}; Ctrl-C ends it\n")
-    click.echo(f"  sftp -P {ready.port} {user.username}@{ready.address}\n")
+    host = f"[{ready.address}]" if ":" in ready.address else ready.address
+    click.echo(f"  sftp -P {ready.port} {user.username}@{host}\n")
     if generated:
         click.echo(f"password: {generated}")
     for key in ready.host_keys:

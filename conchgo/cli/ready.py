@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.conch.ssh.keys import Key
 
-from conchgo.ssh.hostkeys import fingerprint
+from conchgo.accounts.public_keys import fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,17 +22,17 @@ def serve(context: Context) -> None:
 @click.command()
 @click.pass_obj
 def check_config(context: Context) -> None:
-    """Read the configuration as the service does, and say what would stop its start."""
+    """Read the configuration as the service does, and say what in it would stop the start.
+
+    Databases and ports are not tried.
+    """
     from twisted.internet import reactor
 
+    from conchgo.service.check import check
     from conchgo.service.errors import StartError
-    from conchgo.service.listeners import endpoint
 
-    for text in context.settings.ssh.listen:
-        if text.startswith("systemd:"):
-            continue  # its socket is there only when systemd starts the service
-        try:
-            endpoint(reactor, text)
-        except StartError as error:
-            raise Refusal(f"{context.path}: {error}") from None
+    try:
+        check(reactor, context.settings)
+    except StartError as error:
+        raise Refusal(f"{context.path}: {error}") from None
     click.echo(f"{context.path}: good")

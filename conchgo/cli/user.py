@@ -81,7 +81,7 @@ def add(
 @account_options
 @click.pass_obj
 def update(obj: Accounts, /, username: str, record_file: IO[bytes] | None, **options: Any) -> None:
-    """Change what the options say; --json replaces the rest too, except a password that it does not give."""
+    """Change what the options say. --json replaces the rest too, except a password that it does not give."""
     if not record_file and not given(options):
         raise click.UsageError("Nothing to change: give an option, or --json.")
     store = obj.account_store()
@@ -102,7 +102,7 @@ def update(obj: Accounts, /, username: str, record_file: IO[bytes] | None, **opt
 @click.option("--remove", is_flag=True, help="Leave the user no password: it needs a key then.")
 @click.pass_obj
 def passwd(obj: Accounts, username: str, password_file: IO[bytes] | None, algorithm: str, remove: bool) -> None:
-    """Set a user's password; asks for it unless there is --password-file."""
+    """Set a user's password. Asks for it unless there is --password-file."""
     if remove and password_file:
         raise click.UsageError("--remove and --password-file exclude each other.")
     store = obj.account_store()

@@ -16,11 +16,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NUMBER: Final = click.IntRange(min=0)
 _AGAIN: Final = "May be repeated; an empty value clears what was there."
+_NOT_YET: Final = "Not enforced yet: with it the user cannot log in."
+_NOTE: Final = "A note for administrators."
 
 #: Option, its attributes. Its name in the record is the option's own, with underscores.
 _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("--home-dir", {"metavar": "DIRECTORY", "help": "What the user sees as /."}),
-    ("--status", {"type": click.IntRange(0, 1), "help": "1: enabled, 0: disabled."}),
+    (
+        "--home-dir",
+        {"metavar": "DIRECTORY", "help": "What the user sees as /; a new user's is below users.base_directory."},
+    ),
+    ("--status", {"type": click.IntRange(0, 1), "help": "1: enabled (a new user), 0: disabled."}),
     (
         "--expiration-date",
         {"type": values.date, "metavar": "DATE", "help": "The account ends then; `never` to remove the end."},
@@ -39,7 +44,7 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         {
             "type": values.verbs,
             "metavar": "LIST",
-            "help": "What the user may do, with commas between; * for everything.",
+            "help": f"What the user may do, {values.KNOWN_VERBS} (a new user's default).",
         },
     ),
     (
@@ -51,14 +56,14 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
             "help": f"What it may do below a directory instead, as /incoming=list,upload. {_AGAIN}",
         },
     ),
-    ("--uid", {"type": _NUMBER, "help": "Owner of what a root server makes for the user; 0: the server."}),
-    ("--gid", {"type": _NUMBER, "help": "Group of what a root server makes for the user; 0: the server's."}),
+    ("--uid", {"type": _NUMBER, "help": "Owner of what a root server makes for the user; 0: the server's own."}),
+    ("--gid", {"type": _NUMBER, "help": "Group of what a root server makes for the user; 0: the server's own."}),
     ("--max-sessions", {"type": _NUMBER, "help": "Most sessions at once; 0: any number."}),
-    ("--quota-size", {"type": _NUMBER, "help": "Most bytes; 0: any number."}),
-    ("--quota-files", {"type": _NUMBER, "help": "Most files; 0: any number."}),
-    ("--email", {"metavar": "ADDRESS"}),
-    ("--description", {}),
-    ("--additional-info", {}),
+    ("--quota-size", {"type": _NUMBER, "help": f"Most bytes; 0: any number. {_NOT_YET}"}),
+    ("--quota-files", {"type": _NUMBER, "help": f"Most files; 0: any number. {_NOT_YET}"}),
+    ("--email", {"metavar": "ADDRESS", "help": _NOTE}),
+    ("--description", {"help": _NOTE}),
+    ("--additional-info", {"help": _NOTE}),
     ("--start-directory", {"metavar": "PATH", "help": "Where a session begins; empty: /."}),
     ("--allowed-ip", {"metavar": "NETWORK", "multiple": True, "help": f"Log in from here only. {_AGAIN}"}),
     ("--denied-ip", {"metavar": "NETWORK", "multiple": True, "help": f"No log in from here. {_AGAIN}"}),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
 from conchgo.accounts.naming import shown
+from conchgo.accounts.permissions import ANY, VERBS
+
+#: For the help of an option that takes verbs.
+KNOWN_VERBS: Final = f"with commas between: {', '.join(sorted(VERBS))}; or {ANY} for everything"
 
 
 def verbs(text: str) -> list[str]:

@@ -159,3 +159,6 @@ _OPENERS: Final[dict[str, Callable[[URL], Engine]]] = {
     "postgresql": _postgresql,
     "postgresql+psycopg": _postgresql,
 }
+
+#: What a URL may begin with.
+KINDS: Final = frozenset(_OPENERS)

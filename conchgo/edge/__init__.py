@@ -1,1 +1,1 @@
-"""Where blocking meets event-driven: thread pools, lanes that keep order, cancel tokens."""
+"""Where blocking meets event-driven: thread pools, and what a channel and its program are to each other."""

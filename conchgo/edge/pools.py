@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads
@@ -18,6 +18,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _Job = tuple["Deferred[Any]", Callable[[], Any]]
+
+#: Of the threads, for one owner: who has long work never has them all.
+_SHARE: Final = 1 / 2
 
 
 class Runner(Protocol):
@@ -36,7 +39,7 @@ class Inline:
 
 
 class Pool:
-    """At most `size` threads; work of one owner waits in order, and owners take turns.
+    """At most `size` threads, at most half of them for one owner, whose work waits in order; owners take turns.
 
     All scheduling happens in the reactor thread, so there is nothing to lock. An owner with `queue_limit` jobs waiting
     gets Busy at once.
@@ -47,7 +50,9 @@ class Pool:
         self._threads = ThreadPool(minthreads=0, maxthreads=size, name=name)
         self._size = size
         self._queue_limit = queue_limit
+        self._share = max(1, int(size * _SHARE))
         self._running = 0
+        self._shares: Counter[str] = Counter()
         self._stopped = False
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
 
@@ -80,8 +85,8 @@ class Pool:
             return fail(ShuttingDown())
         job: _Job = Deferred(), partial(work, *args, **kwargs)
         jobs = self._waiting.get(owner)
-        if jobs is None and self._running < self._size:
-            self._start(job)
+        if jobs is None and self._running < self._size and self._has_share(owner):
+            self._start(owner, job)
         elif jobs is None:
             self._waiting[owner] = deque((job,))
         elif len(jobs) < self._queue_limit:
@@ -90,20 +95,31 @@ class Pool:
             return fail(Busy())
         return job[0]
 
-    def _start(self, job: _Job) -> None:
+    def _has_share(self, owner: str) -> bool:
+        return self._shares[owner] < self._share
+
+    def _start(self, owner: str, job: _Job) -> None:
         """A cancelled Deferred does not end the thread's work: that takes its place until it is done."""
         done, work = job
         self._running += 1
+        self._shares[owner] += 1
         working: Deferred[Any] = deferToThreadPool(self._reactor, self._threads, work)
-        working.addBoth(self._ended).chainDeferred(done)
+        working.addBoth(self._ended, owner).chainDeferred(done)
 
-    def _ended(self, result: T) -> T:
+    def _ended(self, result: T, owner: str) -> T:
         self._running -= 1
-        while self._waiting and self._running < self._size:
-            owner, jobs = self._waiting.popitem(last=False)
+        self._shares[owner] -= 1
+        if not self._shares[owner]:
+            del self._shares[owner]
+        while self._running < self._size and (following := self._following()) is not None:
+            jobs = self._waiting.pop(following)
             job = jobs.popleft()
             if jobs:
-                self._waiting[owner] = jobs
+                self._waiting[following] = jobs
             if not job[0].called:
-                self._start(job)
+                self._start(following, job)
         return result
+
+    def _following(self) -> str | None:
+        """Whose turn it is."""
+        return next(filter(self._has_share, self._waiting), None)

@@ -46,7 +46,6 @@ class Event:
 
 ACTIONS: Final = frozenset(
     {
-        "connection",
         "login",
         "logout",
         "open",
@@ -61,7 +60,6 @@ ACTIONS: Final = frozenset(
         "readlink",
         "hardlink",
         "setstat",
-        "copy",
         "shell",
         "exec",
     }

@@ -26,8 +26,6 @@ def account_store(settings: Settings) -> tuple[AccountStore, Callable[[], None]]
         upgrade(engine)
     except Failure as error:
         raise StartError(error.text) from None
-    except ModuleNotFoundError as error:
-        raise StartError(f"database.url: {error.name} is missing; pip install 'conchgo[postgresql]'") from None
     return SQLAccountStore(engine), engine.dispose
 
 

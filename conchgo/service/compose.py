@@ -19,6 +19,7 @@ from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.service.accounts import account_store, make_directory
 from conchgo.service.errors import StartError
+from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoint
 from conchgo.service.server import Parts, Server
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection
@@ -41,7 +42,7 @@ def compose(reactor: Any, settings: Settings) -> Server:
         StartError: something that it needs is not there.
     """
     os.umask(int(settings.users.umask, 8))
-    listen = {text: endpoint(reactor, text) for text in settings.ssh.listen}
+    listen = {f"ssh.listen: {text}": endpoint(reactor, text) for text in settings.ssh.listen}
     store, close = account_store(settings)
     make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)
@@ -51,9 +52,10 @@ def compose(reactor: Any, settings: Settings) -> Server:
         host_keys=_host_keys(settings.ssh.host_key_directory),
         listen=listen,
         ssh=settings.ssh,
-        banner=_banner(settings.ssh.banner_file),
+        banner=read_banner(settings.ssh.banner_file),
         threads=settings.threads,
         umask=int(settings.users.umask, 8),
+        base_directory=settings.users.base_directory,
         audit=audit,
         grace_time=settings.service.grace_time,
         close=close,
@@ -70,6 +72,7 @@ def assemble(
     threads: ThreadsSection,
     umask: int,
     grace_time: float,
+    base_directory: str = "/",
     banner: bytes = b"",
     audit: AuditLog | None = None,
     close: Callable[[], None] = lambda: None,
@@ -80,8 +83,8 @@ def assemble(
     database = Pool(reactor, "database", threads.database)
     passwords = Pool(reactor, "passwords", threads.passwords)
     bus = Bus(*([] if audit is None else [audit]))
-    registry = Registry()
-    open_storage = partial(open_local, umask=umask)
+    registry = Registry(file_limit())
+    open_storage = partial(open_local, umask=umask, base=base_directory)
     realm = Realm(open_storage=open_storage, disk=disk, bus=bus, registry=registry, reactor=reactor)
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(
@@ -106,16 +109,12 @@ def assemble(
     return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
 
 
-def _host_keys(directory: str) -> list[Key]:
-    try:
-        return load_host_keys(directory)
-    except HostKeyError as error:
-        raise StartError(f"ssh.host_key_directory: {error}") from None
-    except OSError as error:
-        raise StartError(f"ssh.host_key_directory: {error.filename or directory}: {error.strerror}") from None
+def read_banner(path: str) -> bytes:
+    """The text that clients see before they log in.
 
-
-def _banner(path: str) -> bytes:
+    Raises:
+        StartError: it cannot be read.
+    """
     if not path:
         return b""
     try:
@@ -123,6 +122,15 @@ def _banner(path: str) -> bytes:
             return file.read(_MAX_BANNER)
     except OSError as error:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
+
+
+def _host_keys(directory: str) -> list[Key]:
+    try:
+        return load_host_keys(directory)
+    except HostKeyError as error:
+        raise StartError(f"ssh.host_key_directory: {error}") from None
+    except OSError as error:
+        raise StartError(f"ssh.host_key_directory: {error.filename or directory}: {error.strerror}") from None
 
 
 def _audit_log(path: str) -> AuditLog | None:

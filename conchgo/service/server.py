@@ -37,7 +37,8 @@ _HASTY: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a server is made of. `close` is called last; `grace_time` is seconds."""
+    """What a server is made of. `listen` is by what the administrator called an endpoint, `close` is called last;
+    `grace_time` is seconds."""
 
     factory: ServerFactory
     registry: Registry
@@ -119,7 +120,7 @@ def _listening(name: str, started: Deferred[IListeningPort]) -> IListeningPort:
     if ports:
         return ports[0]
     reason = _reason(failures[0].value) if failures else "it takes too long"
-    raise StartError(f"ssh.listen: {name}: {reason}")
+    raise StartError(f"{name}: {reason}")
 
 
 def _reason(error: BaseException | None) -> str:

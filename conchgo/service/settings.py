@@ -11,12 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from conchgo.database.engine import KINDS
 from conchgo.service.errors import ConfigurationError
 
 #: Where `conchgo` and `twistd conchgo` look when nobody names a file.
@@ -57,16 +58,20 @@ def _octal(text: str) -> str:
 
 
 def _database_url(text: str) -> str:
+    """The reason shows nothing of the URL: a password with a slash in it may end up anywhere."""
+    wanted = "a URL like sqlite:///conchgo.db or postgresql://user:password@host/name is wanted"
     try:
-        make_url(text)
-    except ArgumentError:
-        raise ValueError("a URL like sqlite:///conchgo.db or postgresql://user:password@host/name is wanted") from None
+        kind = make_url(text).drivername
+    except (ArgumentError, ValueError):
+        raise ValueError(wanted) from None
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no known kind of database; {wanted}")
     return text
 
 
-def _items(value: object) -> object:
-    """A list, or one written as a string with commas, as the environment has it."""
-    if isinstance(value, str):
+def _items(value: object, info: ValidationInfo) -> object:
+    """A list; from the environment (a file is checked as JSON, see `_check_file`) also one written with commas."""
+    if isinstance(value, str) and info.mode == "python":
         return tuple(item.strip() for item in value.split(","))
     return tuple(value) if isinstance(value, list) else value
 
@@ -213,6 +218,8 @@ def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: is not there; name the file with --config or {PATH_VARIABLE}") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -266,6 +273,8 @@ def _described(error: ValidationError, *within: str) -> tuple[list[str], str]:
 def _reason(detail: ErrorDetails, where: list[str]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"unknown key{_hint(where[-1], _model(where[0]))}"
+    if detail["type"] == "too_short":
+        return "at least one is wanted"
     if "error" in detail.get("ctx", {}):
         return str(detail["ctx"]["error"])
     return detail["msg"][:1].lower() + detail["msg"][1:]

@@ -54,7 +54,7 @@ class Avatar(ConchUser):
         if not self._registry.has_room(self.user.username, self.user.max_sessions):
             self._refuse("exec", f"too many open sessions: {self.user.max_sessions} allowed")
             return Notice(f"Too many open sessions: {self.user.max_sessions} allowed. Close one first.", 1)
-        engine = sftp_engine(ISFTPServer(self), self._runner, self.user.username, self._reactor)
+        engine = sftp_engine(ISFTPServer(self), self._runner, self.user.username, self._reactor, self._registry.handles)
         return self._registry.register(engine, self.user.username)
 
     def command(self, line: bytes, environment: Mapping[bytes, bytes]) -> Program:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from conchgo.edge.stream import Program, Stream
+from conchgo.sftp.handles import HandleBudget
+
+#: Of the descriptors that the process may have; what is left is for connections, and for the server itself.
+_FOR_HANDLES: Final = 3 / 4
+_FOR_ONE_USER: Final = 1 / 4
 
 
+@runtime_checkable
 class Drainable(Protocol):
     """A program that can be told to take no new work and to end when it has finished."""
 
@@ -17,10 +23,11 @@ class Drainable(Protocol):
 class Registry:
     """Counts the running programs of each user; `draining` is true from the service's end on.
 
-    Used from the reactor thread only.
+    `handles` is what they may hold open of `descriptors`. Used from the reactor thread only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, descriptors: int) -> None:
+        self.handles = HandleBudget(int(descriptors * _FOR_HANDLES), int(descriptors * _FOR_ONE_USER))
         self._running: dict[RegisteredProgram, str] = {}
         self._counts: Counter[str] = Counter()
         self.draining = False
@@ -72,6 +79,5 @@ class RegisteredProgram:
         self._program.connection_lost()
 
     def drain(self) -> None:
-        drain = getattr(self._program, "drain", None)
-        if drain is not None:
-            drain()
+        if isinstance(self._program, Drainable):
+            self._program.drain()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing, suppress
 from typing import Final
 
 from conchgo.accounts.model import User
-from conchgo.errors import AlreadyExists, ConchgoError, Failure
-from conchgo.paths import VirtualPath
+from conchgo.errors import AlreadyExists, ConchgoError, Failure, NotFound
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage.interface import Storage
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local import LocalStorage
@@ -17,22 +18,30 @@ from conchgo.vfs.interface import Identity
 _UNCHANGED: Final = -1
 
 
-def open_local(user: User, umask: int) -> LocalStorage:
+def open_local(user: User, umask: int, base: str = "/") -> LocalStorage:
     """The user's home directory, made if it is missing.
+
+    Links are followed on the way to `base`, where the administrator has the homes, and nowhere else: a home may lie in
+    that of another user, who could put a link in its place and so give this one any directory of the system.
 
     Raises:
         Failure: it can't be made or opened; the text names no real path.
     """
-    home = os.path.normpath(os.fsencode(user.home_dir))
-    owner = _owner(user)
     try:
-        if not os.path.isdir(home):
-            _make_home(home, umask, owner)
-        return LocalStorage(home, umask=umask, owner=owner)
-    except OSError as error:
-        raise Failure(f"the home directory can't be made: {error.strerror}") from error
+        home, top = VirtualPath.parse(os.fsencode(user.home_dir)), VirtualPath.parse(os.fsencode(base))
+        if not home.is_within(top):
+            top = ROOT
+        below = VirtualPath(home.relative_to(top))
+        try:
+            return LocalStorage(bytes(top), below, umask=umask, owner=_owner(user))
+        except NotFound:
+            _make_home(bytes(top), below, umask, _owner(user))
+            return LocalStorage(bytes(top), below, umask=umask, owner=_owner(user))
+    except LinkEncountered as error:
+        reason = "there is a symbolic link on the way to it; write home_dir without links, as realpath(1) shows it"
+        raise Failure(f"the home directory can't be opened: {reason}") from error
     except ConchgoError as error:
-        raise Failure(f"the home directory can't be opened: {error.text}") from error
+        raise Failure(f"the home directory can't be made or opened: {error.text}") from error
 
 
 def open_start_directory(storage: Storage, start: VirtualPath) -> None:
@@ -63,14 +72,10 @@ def _owner(user: User) -> tuple[int, int] | None:
     return user.uid or _UNCHANGED, user.gid or _UNCHANGED
 
 
-def _make_home(home: bytes, umask: int, owner: tuple[int, int] | None) -> None:
+def _make_home(top: bytes, below: VirtualPath, umask: int, owner: tuple[int, int] | None) -> None:
     """The directories above it are the server's own."""
-    above, name = os.path.split(home)
-    os.makedirs(above, exist_ok=True)
-    storage = LocalStorage(above, umask=umask, owner=owner)
-    try:
-        storage.mkdir(VirtualPath((name,)))
-    except AlreadyExists:
-        pass
-    finally:
-        storage.close()
+    for depth in range(1, len(below.parts) + 1):
+        made = VirtualPath(below.parts[:depth])
+        storage = LocalStorage(top, umask=umask, owner=owner if made == below else None)
+        with closing(storage), suppress(AlreadyExists):
+            storage.mkdir(made)

@@ -59,5 +59,7 @@ ATTR_EXTENDED: Final = 0x80000000
 MAX_PACKET: Final = 256 * 1024 + 1024
 #: The most bytes of one READ or WRITE, told by limits@openssh.com (as OpenSSH: 255 KiB).
 MAX_DATA: Final = 255 * 1024
+#: The largest offset that a file can have.
+MAX_OFFSET: Final = 2**63 - 1
 #: Handles that one channel may hold open.
 MAX_HANDLES: Final = 1024

@@ -62,11 +62,11 @@ class Request:
 class Engine:
     """Serves one `sftp` channel from a `Server`. A `conchgo.edge.stream.Program`."""
 
-    def __init__(self, server: Server, reactor: IReactorTime) -> None:
+    def __init__(self, server: Server, reactor: IReactorTime, handles: HandleTable | None = None) -> None:
         self._server = server
         self._reactor = reactor
         self._framer = Framer()
-        self._handles = HandleTable()
+        self._handles = HandleTable() if handles is None else handles
         self._extensions = {**extensions.by_name(extensions.ENGINE), **server.extensions()}
         self._queue: deque[Request] = deque()
         self._outstanding: deque[Request] = deque()

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from conchgo.edge.pieces import Pieces
 from conchgo.edge.pools import Runner
 from conchgo.edge.stream import Buffer
-from conchgo.errors import Busy, ConchgoError, InvalidArgument
+from conchgo.errors import Busy, InvalidArgument
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -208,10 +208,4 @@ class OpenedDirectory:
 
     def _dots(self, path: VirtualPath) -> Iterator[Entry]:
         for name, meant in ((b".", path), (b"..", path.parent)):
-            yield Entry(name, self._stat(meant))
-
-    def _stat(self, path: VirtualPath) -> FileStat | None:
-        try:
-            return self._server.filesystem.stat(path)
-        except ConchgoError:
-            return None
+            yield Entry(name, self._server.filesystem.peek(meant))

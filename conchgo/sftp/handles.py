@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from conchgo.errors import BadHandle, TooManyOpenFiles
@@ -55,11 +56,40 @@ class OpenHandle:
             self._spans.remove(span)
 
 
+class HandleBudget:
+    """How many handles all channels together, and those of one owner, may hold open: every one is a descriptor.
+
+    Who has spent his share can open nothing more; others can, and the server has descriptors left for their logins.
+    Opens that are in work on several channels at once may go over it by one each. For the reactor thread only.
+    """
+
+    def __init__(self, total: int, per_owner: int) -> None:
+        self._total: Final = total
+        self._per_owner: Final = per_owner
+        self._count = 0
+        self._counts: Counter[str] = Counter()
+
+    def has_room(self, owner: str) -> bool:
+        return self._count < self._total and self._counts[owner] < self._per_owner
+
+    def take(self, owner: str) -> None:
+        self._count += 1
+        self._counts[owner] += 1
+
+    def give_back(self, owner: str, count: int = 1) -> None:
+        self._count -= count
+        self._counts[owner] -= count
+        if not self._counts[owner]:
+            del self._counts[owner]
+
+
 class HandleTable:
     """Handles by the name that the client has for each: a counter, so that none is ever used twice."""
 
-    def __init__(self, limit: int = c.MAX_HANDLES) -> None:
+    def __init__(self, limit: int = c.MAX_HANDLES, budget: HandleBudget | None = None, owner: str = "") -> None:
         self._limit: Final = limit
+        self._budget: Final = budget or HandleBudget(limit, limit)
+        self._owner: Final = owner
         self._next = 0
         self._handles: dict[bytes, OpenHandle] = {}
 
@@ -70,11 +100,14 @@ class HandleTable:
         """Raises TooManyOpenFiles."""
         if len(self._handles) >= self._limit:
             raise TooManyOpenFiles(f"too many open files: a session may have {self._limit}, close some first")
+        if not self._budget.has_room(self._owner):
+            raise TooManyOpenFiles("too many open files: all sessions together have no more, close some first")
 
     def add(self, handle: OpenHandle) -> bytes:
         handle.name = self._next.to_bytes(8, "big")
         self._next += 1
         self._handles[handle.name] = handle
+        self._budget.take(self._owner)
         return handle.name
 
     def find(self, name: bytes, wanted: Handles) -> OpenHandle:
@@ -88,7 +121,9 @@ class HandleTable:
 
     def remove(self, handle: OpenHandle) -> None:
         del self._handles[handle.name]
+        self._budget.give_back(self._owner)
 
     def pop_all(self) -> list[OpenHandle]:
         handles, self._handles = self._handles, {}
+        self._budget.give_back(self._owner, len(handles))
         return list(handles.values())

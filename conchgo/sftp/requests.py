@@ -15,10 +15,6 @@ from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
 from conchgo.sftp.server import Maybe, Name, ServedDirectory, ServedFile, Server
 
-#: The largest offset that a file can have.
-_MAX_OFFSET: Final = 2**63 - 1
-
-
 #: A whole packet, or one in two parts.
 Reply: TypeAlias = bytes | tuple[bytes, Buffer]
 
@@ -39,8 +35,8 @@ class Row:
 
     `parse` reads the arguments; `serve` does the work, called with the server and the arguments, handles replaced by
     what they stand for; `reply` makes the answer from the request's id and what `serve` returned. `needs` names the
-    permission verbs that may be asked, and `writes` whether the request changes anything: documentation and tests are
-    made from these two.
+    permission verbs that may be asked (by `conchgo.vfs`), and `writes` whether the request changes anything:
+    documentation is made from these two.
     """
 
     name: str
@@ -112,11 +108,11 @@ def _parse_write(reader: Reader) -> tuple[Any, ...]:
 
 
 def _read(_: Server, file: ServedFile, offset: int, length: int) -> Maybe[Buffer]:
-    return b"" if offset + length > _MAX_OFFSET else file.read(offset, length)
+    return b"" if offset + length > c.MAX_OFFSET else file.read(offset, length)
 
 
 def _write(_: Server, file: ServedFile, offset: int, content: Pieces) -> Maybe[None]:
-    if offset + len(content) > _MAX_OFFSET:
+    if offset + len(content) > c.MAX_OFFSET:
         raise InvalidArgument("the offset is larger than a file can be")
     return file.write(offset, content)
 

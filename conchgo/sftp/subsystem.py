@@ -11,11 +11,13 @@ from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.sftp.conch_server import ConchServer
 from conchgo.sftp.engine import Engine
 from conchgo.sftp.filesystem_server import FilesystemServer
+from conchgo.sftp.handles import HandleBudget, HandleTable
 
 
-def sftp_engine(server: ISFTPServer, runner: Runner, owner: str, reactor: IReactorTime) -> Engine:
+def sftp_engine(server: ISFTPServer, runner: Runner, owner: str, reactor: IReactorTime, budget: HandleBudget) -> Engine:
     """The fast path where `server` is a Filesystem's adapter, the generic path for every other ISFTPServer."""
+    handles = HandleTable(budget=budget, owner=owner)
     if isinstance(server, FilesystemAdapter):
         rows = extensions.by_name(extensions.FILESYSTEM)
-        return Engine(FilesystemServer(server.filesystem, runner, owner, rows), reactor)
-    return Engine(ConchServer(server), reactor)
+        return Engine(FilesystemServer(server.filesystem, runner, owner, rows), reactor, handles)
+    return Engine(ConchServer(server), reactor, handles)

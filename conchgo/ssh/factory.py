@@ -83,7 +83,10 @@ class ServerFactory(SSHFactory):
     # What connections tell
 
     def login_ended(self, transport: ServerTransport) -> None:
-        """It counts no longer among those that are not logged in."""
+        """It counts no longer among those that are not logged in.
+
+        A connection that went while its password was checked counts until that is done: hashes would pile up else.
+        """
         self.startups.leave(transport.address)
 
     def connection_idle(self, transport: ServerTransport) -> None:
@@ -92,7 +95,7 @@ class ServerFactory(SSHFactory):
             transport.loseConnection()
 
     def connection_ended(self, transport: ServerTransport) -> None:
-        if not transport.authenticated:
+        if not (transport.authenticated or transport.login_in_work):
             self.startups.leave(transport.address)
         self.transports.discard(transport)
         if not self.transports:

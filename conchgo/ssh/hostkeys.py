@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import secrets
@@ -14,12 +12,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from twisted.conch.ssh.keys import Key
 
+from conchgo.accounts.public_keys import MIN_RSA_BITS
 from conchgo.ssh.algorithms import HOST_SIGNATURES
 
 _PrivateKey = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _FILE_NAME: Final = re.compile(r"ssh_host_\w+_key")
 _MAX_FILE_SIZE: Final = 64 * 1024
-_MIN_RSA_BITS: Final = 2048
 
 #: The keys that every server has; more may be put beside them. Names are OpenSSH's.
 _OWN_KEYS: Final[dict[str, Callable[[], _PrivateKey]]] = {
@@ -53,11 +51,6 @@ def generate_host_keys() -> list[Key]:
     return [Key(generate()) for generate in _OWN_KEYS.values()]
 
 
-def fingerprint(blob: bytes) -> str:
-    """A public key's fingerprint as ssh-keygen shows it: SHA256 and unpadded base64."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
-
-
 def _load(path: str) -> Key:
     with open(path, "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
@@ -73,8 +66,8 @@ def _load(path: str) -> Key:
     kind = key.sshType()
     if key.isPublic() or kind not in HOST_SIGNATURES:
         raise HostKeyError(f"host key {path}: a {kind.decode('ascii')} key cannot be used; remove or replace it")
-    if kind == b"ssh-rsa" and key.size() < _MIN_RSA_BITS:
-        raise HostKeyError(f"host key {path}: RSA needs {_MIN_RSA_BITS} bits or more, it has {key.size()}; replace it")
+    if kind == b"ssh-rsa" and key.size() < MIN_RSA_BITS:
+        raise HostKeyError(f"host key {path}: RSA needs {MIN_RSA_BITS} bits or more, it has {key.size()}; replace it")
     return key
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: The first exchange, and one more: a stranger must not keep the server computing.
 MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
+#: Bytes of a client's KEXINIT, several times what any has: each of its names is looked for in our lists.
+MAX_KEXINIT: Final = 16 * 1024
 #: Messages of ours that may wait for the end of an exchange, and their bytes (a PONG is as long as its PING).
 MAX_WAITING: Final = 4096
 MAX_WAITING_BYTES: Final = 1024 * 1024
@@ -145,6 +147,8 @@ class KeyExchanges(SSHServerTransport):
     # Received
 
     def ssh_KEXINIT(self, packet: bytes) -> None:
+        if len(packet) > MAX_KEXINIT:
+            raise ProtocolViolation("KEXINIT is too large")
         offer = ClientOffer.parse(packet)
         self._key_exchanges += 1
         if not self.authenticated and self._key_exchanges > MAX_KEY_EXCHANGES_BEFORE_LOGIN:

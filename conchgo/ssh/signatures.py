@@ -9,14 +9,13 @@ from typing import Final
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.keys import Key
 
+from conchgo.accounts.public_keys import MAX_RSA_BITS, MIN_RSA_BITS
 from conchgo.errors import LoginRefused
 from conchgo.ssh.algorithms import USER_SIGNATURES
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
 _SK_PREFIX: Final = b"sk-"
 _USER_PRESENT: Final = 0x01
-#: Below, RSA is weak; above, a stranger's key would cost the server milliseconds to try.
-_RSA_BITS: Final = range(2048, 8192 + 1)
 
 
 def load_user_key(algorithm: bytes, blob: bytes, allowed: Container[bytes]) -> Key:
@@ -31,8 +30,8 @@ def load_user_key(algorithm: bytes, blob: bytes, allowed: Container[bytes]) -> K
         if Reader(blob).string() != USER_SIGNATURES[algorithm]:
             raise LoginRefused("the signature algorithm does not fit the key's type")
         key: Key = Key.fromString(blob, type="BLOB")
-        if USER_SIGNATURES[algorithm] == b"ssh-rsa" and key.size() not in _RSA_BITS:
-            raise LoginRefused(f"an RSA key of {key.size()} bits, allowed are {_RSA_BITS[0]} to {_RSA_BITS[-1]}")
+        if USER_SIGNATURES[algorithm] == b"ssh-rsa" and not MIN_RSA_BITS <= key.size() <= MAX_RSA_BITS:
+            raise LoginRefused(f"an RSA key of {key.size()} bits, allowed are {MIN_RSA_BITS} to {MAX_RSA_BITS}")
     except LoginRefused:
         raise
     except Exception:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 MAX_VERSION_LINE: Final = 255
 #: How long a peer may take to accept what was sent before the end, in seconds.
 CLOSE_TIMEOUT: Final = 5
+#: Messages of any kind, several times what the longest login needs.
+MAX_MESSAGES_BEFORE_LOGIN: Final = 256
 #: Most bytes of replies for a peer that asks and does not read (channel data stops earlier).
 MAX_UNREAD: Final = 1024 * 1024
 
@@ -69,9 +71,12 @@ class ServerTransport(KeyExchanges):
         self.address = address
         self.authenticated = False
         self.ended = False
+        #: Whether the portal works on a login; it goes on when the connection is gone.
+        self.login_in_work = False
         self.auth_failures = 0
         self.key_queries = 0
         self._version_line = b""
+        self._messages_before_login = 0
         self._socket_full = False
         self._unread = 0
         self._deadline: IDelayedCall | None = None
@@ -256,6 +261,10 @@ class ServerTransport(KeyExchanges):
 
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
         """Hand one message to whom it is for, if its time is right (RFC 4253, section 7.1; RFC 4252, section 6)."""
+        if not self.authenticated:
+            self._messages_before_login += 1
+            if self._messages_before_login > MAX_MESSAGES_BEFORE_LOGIN:
+                raise ProtocolViolation("too many messages before the login")
         if messageNum in _QUIETLY_IGNORED and not self.strictly_first:
             return
         if messageNum == MSG_DISCONNECT:
@@ -287,7 +296,9 @@ class ServerTransport(KeyExchanges):
         fields.end()
         if name != b"ssh-userauth":
             raise ProtocolViolation("no such service before the login", DISCONNECT_SERVICE_NOT_AVAILABLE)
-        if self.service is not None:
-            raise ProtocolViolation("a service was requested twice")
+        if self.authenticated:
+            raise ProtocolViolation("a service was requested after the login")
         self.sendPacket(MSG_SERVICE_ACCEPT, NS(name))
-        self.setService(self.factory.services[name]())
+        # Paramiko asks again for every key and password that it tries: one service goes on with its counters.
+        if self.service is None:
+            self.setService(self.factory.services[name]())

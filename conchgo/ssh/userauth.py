@@ -28,8 +28,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from conchgo.accounts.naming import MAX_USERNAME
 from conchgo.auth.credentials import IPasswordLogin, IPublicKeyLogin, PasswordLogin, PublicKeyLogin
-from conchgo.errors import LoginRefused
+from conchgo.errors import ConchgoError, LoginRefused
 from conchgo.events.records import Event, Origin
 from conchgo.paths import escaped
 from conchgo.ssh.signatures import load_user_key, verify_signature
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 #: After how many seconds "that key would not do" leaves: a client with ten keys should not wait long.
 QUERY_DELAY: Final = 0.05
 MAX_WAITING: Final = 4
-MAX_USERNAME: Final = 255
 
 #: What a portal's checkers take, and what its method is called on the wire.
 METHOD_NAMES: Final = {IPublicKeyLogin: b"publickey", IPasswordLogin: b"password"}
@@ -84,8 +84,18 @@ class UserAuth(SSHUserAuthServer):
         self._busy = False
         self._stopped = False
         self._answer: IDelayedCall | None = None
+        self._refused_queries: list[Event] = []
 
     def serviceStopped(self) -> None:
+        """Told when the login succeeded, and when the connection is gone.
+
+        A client does not sign with a key that was refused when it asked: where nothing else let it in, the refused
+        queries are all that tells why. A login that succeeds with the third key tells nothing of the other two.
+        """
+        if not self.transport.authenticated:
+            for event in self._refused_queries:
+                self.transport.factory.bus.publish(event)
+        self._refused_queries.clear()
         self._stopped = True
         self._waiting.clear()
         if self._answer is not None and self._answer.active():
@@ -120,7 +130,9 @@ class UserAuth(SSHUserAuthServer):
             self.transport.key_queries += 1
             if self.transport.key_queries > self.transport.factory.settings.max_key_queries:
                 raise ProtocolViolation("too many keys tried", DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
+        self.transport.login_in_work = True
         login: Deferred[Any] = maybeDeferred(self._login, request)
+        login.addBoth(self._worked)
         login.addCallbacks(self._succeeded, self._refused, callbackArgs=(request,), errbackArgs=(request,))
         login.addErrback(self._broken)
 
@@ -177,6 +189,12 @@ class UserAuth(SSHUserAuthServer):
 
     # From a result to an answer
 
+    def _worked(self, result: Any) -> Any:
+        self.transport.login_in_work = False
+        if self._stopped:
+            self.transport.factory.login_ended(self.transport)
+        return result
+
     def _succeeded(self, result: tuple[Any, Any, Callable[[], None]], request: _Request) -> None:
         _, avatar, logout = result
         if self._stopped or self.transport.ended:
@@ -190,6 +208,9 @@ class UserAuth(SSHUserAuthServer):
 
     def _refused(self, failure: Failure, request: _Request) -> None:
         reason = self._reason(failure)
+        if not request.is_query:
+            self.transport.auth_failures += 1
+            self.transport.factory.bus.publish(self._refusal(request, reason))
         if self._stopped or self.transport.ended:
             return
         if request.is_query and failure.check(ValidPublicKey):
@@ -197,8 +218,8 @@ class UserAuth(SSHUserAuthServer):
             self._answered()
             return
         delay = QUERY_DELAY if request.is_query else self.transport.factory.settings.failure_delay
-        if not request.is_query:
-            self._count_failure(request, reason)
+        if request.is_query:
+            self._refused_queries.append(self._refusal(request, reason))
         clock = self.transport.factory.clock
         self._answer = clock.callLater(_remaining(clock.seconds() - request.arrived, delay), self._send_failure)
 
@@ -206,6 +227,10 @@ class UserAuth(SSHUserAuthServer):
         """Why, for administrators; what is the client's or our own fault does not end in a mere refusal."""
         if isinstance(failure.value, LoginRefused):
             return failure.value.reason
+        if isinstance(failure.value, ConchgoError):
+            reason = failure.value.text
+            self._log.error("{address}: the login failed: {reason}", address=self.transport.address, reason=reason)
+            return reason
         if failure.check(UnauthorizedLogin):
             return "the credentials are wrong"
         if failure.check(ProtocolViolation):
@@ -213,13 +238,11 @@ class UserAuth(SSHUserAuthServer):
         self._log.failure("{address}: the login failed", failure, address=self.transport.address)
         return "internal error"
 
-    def _count_failure(self, request: _Request, reason: str) -> None:
-        self.transport.auth_failures += 1
+    def _refusal(self, request: _Request, reason: str) -> Event:
         origin = Origin(
             request.shown(request.username), self.transport.connection_id, self.transport.address, protocol="SSH"
         )
-        method = request.shown(request.method)
-        self.transport.factory.bus.publish(Event("login", origin, "refused", method=method, reason=reason))
+        return Event("login", origin, "refused", method=request.shown(request.method), reason=reason)
 
     def _send_failure(self) -> None:
         if self.transport.auth_failures >= self.transport.factory.settings.max_auth_tries:

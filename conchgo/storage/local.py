@@ -21,7 +21,7 @@ from conchgo.errors import (
     NotARegularFile,
     Unsupported,
 )
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage import syscalls
 from conchgo.storage.arguments import changed_mode, check_changes, check_open, check_path, check_target
 from conchgo.storage.beneath import ParentOpener, Place, best_opener, closed_on_error, link_target, pinned
@@ -45,6 +45,9 @@ _ATTEMPTS: Final = 8
 class LocalStorage:
     """The tree below the directory `root`, which is opened once and may be renamed afterwards.
 
+    With `below` it is that directory of `root`: links are followed on the way to `root`, and none from there on.
+
+
     `umask` (in place of the process' one) is taken from the modes of what is made here; `owner` (uid, gid; -1 leaves
     one as it is) is given to it, which only a root server can do. `open_parent` is for kernels and tests: the way to
     a path's directory, by default the best that the kernel has.
@@ -53,6 +56,7 @@ class LocalStorage:
     def __init__(
         self,
         root: bytes,
+        below: VirtualPath = ROOT,
         *,
         umask: int = 0o022,
         owner: tuple[int, int] | None = None,
@@ -61,7 +65,11 @@ class LocalStorage:
         self._open_parent = open_parent or best_opener()
         self._creator = Creator(umask, owner)
         with translated():
-            self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._root = self._open_parent(top, VirtualPath((*below.parts, b".")))
+            finally:
+                os.close(top)
 
     @property
     def immediate(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 
 from conchgo.storage import syscalls
@@ -13,7 +14,8 @@ from conchgo.storage.beneath import Place
 def rename_replacing(old: Place, new: Place) -> None:
     """Move `old` over whatever is at `new`; the two are different paths.
 
-    For two names of one file rename(2) does nothing and says that it went well: here the old name is removed.
+    For two names of one file rename(2) does nothing and says that it went well: here the old name is removed. What
+    somebody else puts in its place meanwhile stays.
     """
     try:
         os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
@@ -26,7 +28,20 @@ def rename_replacing(old: Place, new: Place) -> None:
         return
     # With one link only, the two are one name in a directory that does not tell upper from lower case.
     if os.path.samestat(left, moved) and left.st_nlink > 1 and not stat.S_ISDIR(left.st_mode):
-        os.unlink(old.name, dir_fd=old.directory)
+        _remove_if_same(old, left)
+
+
+def _remove_if_same(place: Place, expected: os.stat_result) -> None:
+    """Remove a name if it is still of that file; it is taken aside first, for unlink(2) does not tell what it takes."""
+    aside = Place(place.directory, b".conchgo-" + secrets.token_hex(8).encode())
+    try:
+        rename_new(place, aside)
+    except FileNotFoundError:
+        return
+    if os.path.samestat(_lstat(aside), expected):
+        os.unlink(aside.name, dir_fd=aside.directory)
+    else:
+        rename_new(aside, place)
 
 
 def rename_new(old: Place, new: Place) -> None:

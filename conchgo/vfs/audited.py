@@ -175,6 +175,9 @@ class AuditedFilesystem:
     def lstat(self, path: VirtualPath) -> FileStat:
         return self._audit.looked("stat", path, lambda: self._filesystem.lstat(path))
 
+    def peek(self, path: VirtualPath) -> FileStat | None:
+        return self._filesystem.peek(path)
+
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._filesystem.realpath(path)
 

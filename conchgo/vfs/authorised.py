@@ -216,28 +216,30 @@ class Authorised:
 
     def _require_rename_below(self, old: VirtualPath, new: VirtualPath) -> None:
         """A directory takes its content along: where rules differ below it, each entry must be allowed to move."""
-        differs = self._permissions.has_rules_below(old) or self._permissions.has_rules_below(new)
-        if not differs and self._both_allow("rename_files", old, new) and self._both_allow("rename_dirs", old, new):
-            return
-        for directory, stat in self._walk(old):
-            target = VirtualPath((*new.parts, *directory.relative_to(old)))
-            if not self._both_allow(_RENAME[stat.kind is Kind.DIRECTORY], directory, target):
-                raise PermissionDenied
-
-    def _walk(self, top: VirtualPath) -> Iterator[tuple[VirtualPath, FileStat]]:
-        """Every entry below `top`, with the directory that holds it."""
-        pending = [top]
+        pending = [(old, new)]
         while pending:
-            directory = pending.pop()
-            listing = self._storage.scan(directory)
-            try:
-                for entry in listing:
-                    stat = entry.stat or self._storage.lstat(directory / entry.name)
-                    if stat.kind is Kind.DIRECTORY:
-                        pending.append(directory / entry.name)
-                    yield directory, stat
-            finally:
-                listing.close()
+            source, target = pending.pop()
+            if self._everything_may_move(source, target):
+                continue
+            for name, kind in self._entries(source):
+                directory = kind is Kind.DIRECTORY
+                if not self._both_allow(_RENAME[directory], source, target):
+                    raise PermissionDenied
+                if directory:
+                    pending.append((source / name, target / name))
+
+    def _everything_may_move(self, source: VirtualPath, target: VirtualPath) -> bool:
+        """Whether that is so whatever lies below: no rule makes a difference there, and nobody has to look."""
+        differs = self._permissions.has_rules_below(source) or self._permissions.has_rules_below(target)
+        return not differs and all(self._both_allow(verb, source, target) for verb in _RENAME.values())
+
+    def _entries(self, directory: VirtualPath) -> Iterator[tuple[bytes, Kind]]:
+        listing = self._storage.scan(directory)
+        try:
+            for entry in listing:
+                yield entry.name, (entry.stat or self._storage.lstat(directory / entry.name)).kind
+        finally:
+            listing.close()
 
     def _refuse_root(self, *paths: VirtualPath) -> None:
         if any(path.is_root for path in paths):

@@ -40,6 +40,12 @@ class SessionFilesystem:
     def lstat(self, path: VirtualPath) -> FileStat:
         return self._links.follow(path, self._storage.lstat, last=False)
 
+    def peek(self, path: VirtualPath) -> FileStat | None:
+        try:
+            return self.stat(path)
+        except ConchgoError:
+            return None
+
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._links.realpath(path)
 

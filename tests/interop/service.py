@@ -57,10 +57,17 @@ class Service(Target):
     home: Path
     path: str
 
-    def audit(self, *actions: str) -> list[dict[str, Any]]:
-        """The events so far, of some actions or of all."""
-        events = [json.loads(line) for line in (self.state / "audit").read_text().splitlines()]
-        return [event for event in events if not actions or event["action"] in actions]
+    def audit(self, action: str, count: int) -> list[dict[str, Any]]:
+        """The events of an action, once there are `count`: the audit log is written by a thread of its own."""
+        eventually(lambda: len(self._events(action)) >= count, f"{count} times {action} in the audit log")
+        events = self._events(action)
+        assert len(events) == count
+        return events
+
+    def _events(self, action: str) -> list[dict[str, Any]]:
+        whole_lines = (self.state / "audit").read_text().rpartition("\n")[0].splitlines()
+        events = [json.loads(line) for line in whole_lines]
+        return [event for event in events if event["action"] == action]
 
     def descriptors(self) -> list[str]:
         """What the process has open, by name."""

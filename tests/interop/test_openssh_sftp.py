@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.commands import sftp
-from tests.interop.service import Service, eventually
+from tests.interop.service import Service
 from tests.interop.starter import FAST
 from tests.interop.trees import BYTE_NAMES, KIB, TEXT_NAMES, assert_same, content, make_tree
 
@@ -36,8 +36,7 @@ def test_transfers_are_resumed(service: Service, local: Path) -> None:
     sftp(service, f"reput {local}/up /up", f"reget /down {local}/down")
     assert (service.home / "up").read_bytes() == whole
     assert (local / "down").read_bytes() == whole
-    eventually(lambda: len(service.audit("close")) == 2, "both files are closed")
-    assert {event["bytes_written"] for event in service.audit("close")} == {0, 200 * KIB}
+    assert {event["bytes_written"] for event in service.audit("close", 2)} == {0, 200 * KIB}
 
 
 def test_ten_thousand_entries_are_listed(full_service: Service) -> None:

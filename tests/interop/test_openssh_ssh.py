@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.programs import require_program
 def test_a_key_of_each_type_logs_in(fast_service: Service, key: str) -> None:
     """The only host key is ed25519: what users may sign with is another list (RFC 8308, server-sig-algs)."""
     assert b"Hi alice!" in ssh(fast_service, key=key)
-    assert [event["method"] for event in fast_service.audit("login")] == ["publickey"]
+    assert [event["method"] for event in fast_service.audit("login", 1)] == ["publickey"]
 
 
 @pytest.mark.parametrize("algorithm", ["rsa-sha2-256", "rsa-sha2-512"])
@@ -30,7 +31,8 @@ def test_an_rsa_key_signs_with_sha2(fast_service: Service, algorithm: str) -> No
 
 def test_an_rsa_key_does_not_sign_with_sha1(fast_service: Service) -> None:
     ssh(fast_service, "-oPubkeyAcceptedAlgorithms=ssh-rsa", key="rsa", status=255)
-    assert not fast_service.audit("login")
+    assert b"Hi alice!" in ssh(fast_service, key="rsa")
+    fast_service.audit("login", 1)
 
 
 @pytest.mark.parametrize(("password", "status"), [("secret", 1), ("wrong", 255), ("", 255)])
@@ -56,17 +58,18 @@ def test_new_keys_in_the_middle_of_a_transfer(servers: Servers, local: Path, pat
 
 
 def test_several_channels_share_a_connection(fast_service: Service, local: Path) -> None:
-    socket = local / "control"
-    master = ["-oControlMaster=yes", f"-oControlPath={socket}", "-oControlPersist=yes"]
-    ssh(fast_service, *master, "-N", "-f", status=0)
-    try:
-        for number in range(3):
-            (local / f"file{number}").write_bytes(content(10_000, number))
-            sftp(fast_service, f"put {local}/file{number} /", options=[f"-oControlPath={socket}"])
-    finally:
-        ssh(fast_service, f"-oControlPath={socket}", "-O", "exit", status=0)
+    # The name of a socket must be short.
+    with tempfile.TemporaryDirectory() as directory:
+        control = f"-oControlPath={directory}/c"
+        ssh(fast_service, "-oControlMaster=yes", control, "-oControlPersist=yes", "-N", "-f", status=0)
+        try:
+            for number in range(3):
+                (local / f"file{number}").write_bytes(content(10_000, number))
+                sftp(fast_service, f"put {local}/file{number} /", options=[control])
+        finally:
+            ssh(fast_service, control, "-O", "exit", status=0)
     assert sorted(os.listdir(fast_service.home)) == ["file0", "file1", "file2"]
-    assert len(fast_service.audit("login")) == 1
+    fast_service.audit("login", 1)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_sync_removes_renames_and_replaces(service: Service, local: Path) -> N
         "modtime",
     )
     assert_same(tree, service.home / "up")
-    targets = [event["target"] for event in service.audit("rename")]
+    targets = [event["target"] for event in service.audit("rename", 1)]
     assert targets == ["/up/moved"]
 
 

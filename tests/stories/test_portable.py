@@ -61,6 +61,14 @@ def test_a_generated_password_is_shown_and_works_for_reading_only(tmp_path: Path
     assert stat.S_IMODE(ready_file.stat().st_mode) == 0o644
 
 
+def test_the_line_to_type_is_good_for_ipv6_too(tmp_path: Path, files: Path) -> None:
+    command = portable(files, "--address", "::1", "--ready-file", str(tmp_path / "ready"))
+    with running(command, tmp_path / "run", env=checkout_environment()) as process:
+        where = ready(process, tmp_path / "ready")
+        assert where["address"] == "::1"
+        assert f"  sftp -P {where['port']} user@[::1]\n" in process.wait_for(process.output, "host key")
+
+
 def test_a_key_and_permissions_by_directory(tmp_path: Path, files: Path) -> None:
     key = paramiko.ECDSAKey.generate()
     (tmp_path / "key.pub").write_text(f"# mine\n{key.get_name()} {key.get_base64()} me@here\n")
@@ -110,8 +118,8 @@ def test_a_password_file(tmp_path: Path, files: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--address", "nowhere"], "conchgo: ssh.listen: nowhere: "),
-        (["--address", "192.0.2.1"], "conchgo: ssh.listen: 192.0.2.1: Cannot assign requested address"),
+        (["--address", "nowhere"], "conchgo: --address nowhere --sftpd-port 0: "),
+        (["--address", "192.0.2.1"], "conchgo: --address 192.0.2.1 --sftpd-port 0: Cannot assign requested address"),
         (["--ready-file", "/no/such/file"], "conchgo: --ready-file /no/such/file: No such file or directory"),
     ],
 )

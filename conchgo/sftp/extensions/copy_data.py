@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from conchgo.edge.pieces import Pieces
 from conchgo.errors import Cancelled, InvalidArgument
+from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
 from conchgo.sftp.filesystem_server import FilesystemServer, OpenedFile
 from conchgo.sftp.requests import Handles, Row, ok
@@ -44,7 +45,7 @@ async def _steps(
     # The end as it is now: two handles may be of one file, and a copy that feeds itself would never end.
     there = max(0, (await _awaited(source.found())).size - offset)
     span = min(length or there, there)
-    if to + span > 2**63 - 1:
+    if to + span > c.MAX_OFFSET:
         raise InvalidArgument("the range is larger than a file can be")
     if source is target and offset < to + span and to < offset + span:
         raise InvalidArgument("source and target overlap")
@@ -66,5 +67,12 @@ async def _awaited(result: Maybe[Any]) -> Any:
 
 
 COPY_DATA: Final = Row(
-    "copy-data", _parse, _copy, ok, Handles.TWO_FILES, writes=True, needs=("download", "upload"), version=b"1"
+    "copy-data",
+    _parse,
+    _copy,
+    ok,
+    Handles.TWO_FILES,
+    writes=True,
+    needs=("download", "upload", "overwrite"),
+    version=b"1",
 )

@@ -19,6 +19,6 @@ POSIX_RENAME: Final = Row(
     _rename,
     ok,
     writes=True,
-    needs=("rename_files", "rename_dirs", "overwrite"),
+    needs=("rename_files", "rename_dirs", "overwrite", "delete_dirs"),
     version=b"1",
 )

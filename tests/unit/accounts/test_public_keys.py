@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from conchgo.accounts.public_keys import parse
 from conchgo.errors import InvalidArgument
@@ -76,6 +77,9 @@ def test_anything_else_is_refused_with_its_reason(line: str, message: str) -> No
     assert "\n" not in caught.value.text
 
 
-def test_a_weak_rsa_key_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="1024 bits"):
-        parse(keys.rsa_line(1024))
+@pytest.mark.parametrize("bits", [1024, 8200])
+def test_an_rsa_key_that_no_login_takes_is_refused(bits: int) -> None:
+    key = rsa.RSAPublicNumbers(65537, (1 << bits - 1) + 1).public_key()
+    line = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    with pytest.raises(InvalidArgument, match=f"{bits} bits"):
+        parse(line)

@@ -63,6 +63,8 @@ def test_check_config_says_good(tmp_path: Path, arguments: tuple[str, ...]) -> N
     [
         ("[ssh]\nportt = 1", "ssh.portt: unknown key"),
         ("[ssh]\nlisten = ['nonsense:1']", "ssh.listen: 'nonsense:1': Unknown endpoint type: 'nonsense'"),
+        ("[ssh]\nbanner_file = '/no/such'", "ssh.banner_file: /no/such: No such file or directory"),
+        ("[database]\nurl = 'mysql://root:secret@localhost/x'", "database.url: 'mysql' is no known kind of database"),
     ],
 )
 def test_check_config_says_in_one_line_what_is_wrong(tmp_path: Path, text: str, reason: str) -> None:
@@ -103,7 +105,7 @@ def test_user_commands_use_the_accounts_of_the_configuration(tmp_path: Path, arg
 
 def test_a_database_that_cannot_be_reached(tmp_path: Path) -> None:
     path = tmp_path / "conchgo.toml"
-    path.write_text('[service]\nstate_directory = "state"\n[database]\nurl = "mysql://root:secret@localhost/x"')
+    path.write_text('[service]\nstate_directory = "state"\n[database]\nurl = "postgresql://root:secret@127.0.0.1:1/x"')
     result = run("user", "list", "--config", str(path))
     assert result.exit_code == 1
     assert result.stderr.startswith(f"conchgo: {path}: database.url: ")

@@ -84,6 +84,20 @@ class PoolTests(TestCase):
         together.wait()
         return gatherResults([*both, third]).addCallback(lambda _: self.assertEqual(self.done, ["c"]))
 
+    def test_long_work_of_one_owner_leaves_threads_for_others(self) -> Deferred[None]:
+        pool = self.started(4)
+        long = [self.blocked(pool, "a") for _ in range(5)]
+        self.assertEqual((pool.running, pool.waiting), (2, 3))
+        others = [pool.run(owner, self.done.append, owner) for owner in ("b", "c", "", "", "")]
+
+        def check(_: object) -> Deferred[list[bool]]:
+            self.assertEqual(sorted(self.done), ["", "", "", "b", "c"])
+            self.assertEqual((pool.running, pool.waiting), (2, 3))
+            self.gate.set()
+            return gatherResults(long)
+
+        return gatherResults(others).addCallback(check).addCallback(lambda _: self.assertEqual(pool.running, 0))
+
     def test_a_full_queue_is_told_at_once_and_to_its_owner_only(self) -> Deferred[None]:
         pool = self.started(1, queue_limit=2)
         waiting: list[Deferred[object]] = [self.blocked(pool)]

@@ -42,4 +42,5 @@ def test_a_missing_file_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         makeService(options)
     assert caught.value.code == 1
-    assert capfd.readouterr().err == "conchgo: /no/such/conchgo.toml: cannot be read: No such file or directory\n"
+    line = "conchgo: /no/such/conchgo.toml: is not there; name the file with --config or CONCHGO_CONFIG\n"
+    assert capfd.readouterr().err == line

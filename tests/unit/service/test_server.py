@@ -75,7 +75,7 @@ class Serving(SynchronousTestCase):
         pool = Pool(reactor, "test", 1)  # type: ignore[arg-type]
         listen: Any = {f"place {number}": Endpoint(result, self.story) for number, result in enumerate(results)}
         factory: Any = connections
-        parts = Parts(factory, Registry(), listen, [pool], None, 30, lambda: self.story.append("close"))
+        parts = Parts(factory, Registry(1024), listen, [pool], None, 30, lambda: self.story.append("close"))
         return Server(self.time, parts), connections
 
     def test_the_end_without_connections_comes_at_once(self) -> None:
@@ -109,10 +109,10 @@ class Serving(SynchronousTestCase):
         server, _ = self.server(Port(self.story), failed)
         with self.assertRaises(StartError) as caught:
             server.privilegedStartService()
-        self.assertEqual(str(caught.exception), "ssh.listen: place 1: Address already in use")
+        self.assertEqual(str(caught.exception), "place 1: Address already in use")
 
     def test_a_place_that_does_not_answer(self) -> None:
         server, _ = self.server(Deferred())
         with self.assertRaises(StartError) as caught:
             server.privilegedStartService()
-        self.assertEqual(str(caught.exception), "ssh.listen: place 0: it takes too long")
+        self.assertEqual(str(caught.exception), "place 0: it takes too long")

@@ -82,7 +82,8 @@ def test_what_is_no_path_stays(write: Write) -> None:
         ("[ssh]\nmax_channels = true", "ssh.max_channels: input should be a valid integer"),
         ("[ssh]\nmax_channels = 0", "ssh.max_channels: input should be greater than or equal to 1"),
         ("[ssh]\nlogin_grace_time = nan", "ssh.login_grace_time: input should be "),
-        ("[ssh]\nlisten = []", "ssh.listen: tuple should have at least 1 item"),
+        ("[ssh]\nlisten = []", "ssh.listen: at least one is wanted"),
+        ("[ssh]\nlisten = '127.0.0.1:22'", "ssh.listen: input should be a valid array"),
         ("[ssh]\nlisten = [22]", "ssh.listen.0: input should be a valid string"),
         ("[ssh]\nlisten = ['localhost']", "ssh.listen.0: 'localhost' is neither"),
         ("[ssh]\nlisten = ['127.0.0.1:99999']", "ssh.listen.0: '127.0.0.1:99999': a port is at most 65535"),
@@ -99,6 +100,11 @@ def test_what_is_no_path_stays(write: Write) -> None:
             "log.level: input should be 'debug', 'info', 'warn' or 'error' (and 1 more)",
         ),
         ("[database]\nurl = 'nonsense secret'", "database.url: a URL like sqlite:///"),
+        ("[database]\nurl = 'postgresql://me:my@very:secret@db/x'", "database.url: a URL like sqlite:///"),
+        (
+            "[database]\nurl = 'mysql://me:secret@db/x'",
+            "database.url: 'mysql' is no known kind of database; a URL like",
+        ),
         ("[ssh", "is not TOML: "),
     ],
 )
@@ -111,7 +117,7 @@ def test_a_bad_file_is_one_line_with_file_key_and_reason(write: Write, text: str
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
     missing = tmp_path / "missing.toml"
-    assert refusal(str(missing)) == f"{missing}: cannot be read: No such file or directory"
+    assert refusal(str(missing)) == f"{missing}: is not there; name the file with --config or CONCHGO_CONFIG"
     assert refusal(str(tmp_path)) == f"{tmp_path}: cannot be read: Is a directory"
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"# \xe9")

@@ -26,7 +26,7 @@ class Session:
 
     def __init__(self, **fields: Any) -> None:
         self.refused: list[tuple[str, str]] = []
-        self.registry = Registry()
+        self.registry = Registry(1024)
         runner = SessionRunner(Inline())
         self.avatar = Avatar(
             User("alice", "/srv/alice", **fields),
@@ -100,6 +100,24 @@ def test_sftp_greets_and_is_counted_until_its_channel_is_gone() -> None:
     program.connection_lost()
     assert len(session.registry) == 0
     assert session.refused == []
+
+
+def test_all_channels_of_a_user_share_what_he_may_hold_open() -> None:
+    """One user who opened every descriptor that the process has kept all others from logging in."""
+    session = Session()
+    opened = 0
+    for _ in range(3):
+        program = session.avatar.subsystem(b"sftp")
+        stream = run(program)
+        assert program is not None
+        program.data_received(b"\0\0\0\5\1\0\0\0\3")
+        stream.output = b""
+        for _ in range(100):
+            program.data_received(b"\0\0\0\x0a\x0b\0\0\0\7\0\0\0\1/")
+        opened += stream.output.count(b"\x66\0\0\0\7")
+    assert opened == 256
+    assert not session.registry.handles.has_room("alice")
+    assert session.registry.handles.has_room("bob")
 
 
 def test_a_session_too_many_is_told_and_the_others_go_on() -> None:

@@ -61,7 +61,7 @@ class RealmTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage = ClosableStorage()
         self.events: list[Event] = []
-        self.registry = Registry()
+        self.registry = Registry(1024)
         self.opened: list[str] = []
 
     def realm(self, disk: Any = None) -> Realm:

@@ -6,7 +6,7 @@ from tests.unit.sessions.helpers import WrittenProgram, WrittenStream
 
 
 def test_programs_are_counted_until_their_channel_is_gone() -> None:
-    registry = Registry()
+    registry = Registry(1024)
     first, second = (registry.register(WrittenProgram(), "alice") for _ in range(2))
     other = registry.register(WrittenProgram(), "bob")
     assert len(registry) == 3
@@ -24,7 +24,7 @@ def test_programs_are_counted_until_their_channel_is_gone() -> None:
 
 
 def test_a_registered_program_hears_what_its_channel_says() -> None:
-    registry, program, stream = Registry(), WrittenProgram(), WrittenStream()
+    registry, program, stream = Registry(1024), WrittenProgram(), WrittenStream()
     registered = registry.register(program, "alice")
     registered.started(stream)
     registered.data_received(b"x")
@@ -39,7 +39,7 @@ def test_a_program_that_fails_at_its_end_is_counted_no_longer() -> None:
         def connection_lost(self) -> None:
             raise RuntimeError("broken")
 
-    registry = Registry()
+    registry = Registry(1024)
     program = registry.register(Failing(), "alice")
     try:
         program.connection_lost()
@@ -49,7 +49,7 @@ def test_a_program_that_fails_at_its_end_is_counted_no_longer() -> None:
 
 
 def test_all_programs_are_drained_those_that_come_late_too() -> None:
-    registry, running, late = Registry(), WrittenProgram(), WrittenProgram()
+    registry, running, late = Registry(1024), WrittenProgram(), WrittenProgram()
     registry.register(running, "alice").started(WrittenStream())
     registry.register(Notice("no drain", 0), "alice")
     registry.drain()

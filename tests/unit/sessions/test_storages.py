@@ -64,13 +64,26 @@ def test_a_home_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     assert home.stat().st_uid == os.geteuid()
 
 
-def test_a_home_may_be_a_link_of_the_administrator(tmp_path: Path) -> None:
+def test_homes_may_lie_behind_a_link_of_the_administrator(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
-    (tmp_path / "home").symlink_to("real")
-    storage = open_local(User("alice", str(tmp_path / "home")), 0o022)
-    storage.mkdir(p(b"/inside"))
-    storage.close()
-    assert (tmp_path / "real" / "inside").is_dir()
+    (tmp_path / "homes").symlink_to("real")
+    for _ in range(2):
+        storage = open_local(User("alice", str(tmp_path / "homes" / "alice")), 0o022, str(tmp_path / "homes"))
+        storage.close()
+    assert (tmp_path / "real" / "alice").is_dir()
+
+
+@pytest.mark.parametrize("home", ["team/link", "team/link/home", "team/link/below"])
+@pytest.mark.parametrize("base", ["/", "homes"])
+def test_a_home_in_that_of_another_user_who_puts_a_link_there(tmp_path: Path, home: str, base: str) -> None:
+    outside = tmp_path / "outside"
+    (outside / "below").mkdir(parents=True)
+    (tmp_path / "homes" / "team").mkdir(parents=True)
+    (tmp_path / "homes" / "team" / "link").symlink_to(outside)
+    with pytest.raises(Failure, match="symbolic link") as failed:
+        open_local(User("alice", str(tmp_path / "homes" / home)), 0o022, str(tmp_path / base))
+    assert str(tmp_path) not in failed.value.text
+    assert os.listdir(outside) == ["below"]
 
 
 @pytest.mark.parametrize("home", ["file", "file/below", "dangling"])

@@ -244,10 +244,13 @@ class LaterRunner:
 
 
 def filesystem(
-    storage: MemoryStorage | None = None, permissions: Permissions = ALL, start: VirtualPath = ROOT
+    storage: MemoryStorage | None = None,
+    permissions: Permissions = ALL,
+    start: VirtualPath = ROOT,
+    bus: Bus | None = None,
 ) -> Filesystem:
     storage = storage or MemoryStorage(owner=(ME.uid, ME.gid))
-    return compose(storage, permissions, ME, start, origin=Origin("ada", "1", "127.0.0.1"), bus=Bus())
+    return compose(storage, permissions, ME, start, origin=Origin("ada", "1", "127.0.0.1"), bus=bus or Bus())
 
 
 def fast_server(files: Filesystem | None = None, runner: Runner | None = None) -> FilesystemServer:

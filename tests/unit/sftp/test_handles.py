@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conchgo.errors import BadHandle, TooManyOpenFiles
-from conchgo.sftp.handles import HandleTable, OpenHandle, Span
+from conchgo.sftp.handles import HandleBudget, HandleTable, OpenHandle, Span
 from conchgo.sftp.requests import Handles
 
 
@@ -116,6 +116,30 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
         table.require_room()
     table.remove(one)
     table.require_room()
+
+
+def test_who_opens_all_he_may_leaves_room_for_others() -> None:
+    budget = HandleBudget(total=5, per_owner=2)
+    mine, also_mine, hers, his = (HandleTable(10, budget, owner) for owner in ("me", "me", "she", "he"))
+    one = handle()
+    mine.add(one)
+    also_mine.add(handle())
+    for table in (mine, also_mine):
+        with pytest.raises(TooManyOpenFiles, match="together"):
+            table.require_room()
+    for _ in range(2):
+        hers.require_room()
+        hers.add(handle())
+    his.require_room()
+    mine.remove(one)
+    mine.require_room()
+    also_mine.pop_all()
+    also_mine.pop_all()
+    for table in (mine, mine, his):
+        table.require_room()
+        table.add(handle())
+    with pytest.raises(TooManyOpenFiles):
+        his.require_room()
 
 
 def test_all_are_given_out_once() -> None:

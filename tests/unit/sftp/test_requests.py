@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from conchgo.accounts.permissions import Permissions
+from conchgo.events.bus import Bus
+from conchgo.events.records import Event
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -330,8 +332,11 @@ def test_one_entry_that_cannot_be_read_does_not_spoil_a_listing(path_taken: str)
 def test_a_directory_whose_parent_cannot_be_listed_is_listed(storage: MemoryStorage) -> None:
     storage.mkdir(VirtualPath((b"d",)))
     only_below = Permissions({ROOT: set(), VirtualPath((b"d",)): {"list"}})
-    found = listed(Client(fast_server(filesystem(storage, only_below))), b"/d")
+    events: list[Event] = []
+    found = listed(Client(fast_server(filesystem(storage, only_below, bus=Bus(events.append)))), b"/d")
     assert {name: attributes for name, (_, attributes) in found.items()} == {b".": Attributes(), b"..": Attributes()}
+    # Nobody asked for these two, so their attributes were refused to nobody.
+    assert [(event.action, event.status) for event in events] == [("list", "ok")]
 
 
 def test_opendir_errors(client: Client) -> None:

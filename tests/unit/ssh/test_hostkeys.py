@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from conchgo.ssh.hostkeys import HostKeyError, fingerprint, generate_host_keys, load_host_keys
+from conchgo.accounts.public_keys import fingerprint
+from conchgo.ssh.hostkeys import HostKeyError, generate_host_keys, load_host_keys
 from tests.programs import require_program
 
 

@@ -111,9 +111,9 @@ def test_any_number_of_messages_before_the_first_exchange_is_too_much(factory) -
     wire.client_socket.clear()
     wire.server.dataReceived(b"SSH-2.0-patient\r\n")
     wire.server._opener._sequence = 0xFFFFFFFF
-    client.transport.write(client.sealer.seal(bytes([IGNORE]) + ANYTIME[IGNORE]))
+    client.transport.write(bytes(client.sealer.seal(bytes([IGNORE]) + ANYTIME[IGNORE])))
     assert wire.server._opener.last_sequence == 0xFFFFFFFE
-    client.transport.write(client.sealer.seal(client.ourKexInitPayload))
+    client.transport.write(bytes(client.sealer.seal(client.ourKexInitPayload)))
     wire.pump()
 
     assert client.disconnect[0] == PROTOCOL_ERROR
@@ -130,7 +130,7 @@ def test_a_strict_client_may_guess(factory) -> None:
                 self.ourKexInitPayload = bytes([KEXINIT]) + payload
             super().sendPacket(messageType, payload)
             if first:
-                self.transport.write(self.sealer.seal(bytes([30]) + NS(b"wrong")))
+                self.transport.write(bytes(self.sealer.seal(bytes([30]) + NS(b"wrong"))))
 
     client, _ = log_in(factory, client=Guessing())
 
@@ -225,7 +225,7 @@ def test_a_marker_that_comes_late_changes_nothing(factory) -> None:
 
 def ignore_without_keys() -> bytes:
     """What somebody on the way can make while nothing is encrypted."""
-    return Sealer().seal(bytes([IGNORE]) + ANYTIME[IGNORE])
+    return bytes(Sealer().seal(bytes([IGNORE]) + ANYTIME[IGNORE]))
 
 
 def terrapin_on_the_server(factory, *, strict: bool) -> tuple[ModernClient, Wire]:

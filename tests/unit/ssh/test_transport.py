@@ -13,8 +13,9 @@ from twisted.logger import capturedLogs
 from conchgo import __version__
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.conch_private import GROUP14_PRIME
+from conchgo.ssh.keyexchange import MAX_KEXINIT
 from conchgo.ssh.packets import Sealer
-from conchgo.ssh.transport import CLOSE_TIMEOUT, MAX_UNREAD
+from conchgo.ssh.transport import CLOSE_TIMEOUT, MAX_MESSAGES_BEFORE_LOGIN, MAX_UNREAD
 from tests.ssh_client import RawClient, Wire, channel_data, connect, log_in, start
 from tests.ssh_server import HOST_KEY, Echo, Gate, make_factory
 
@@ -271,15 +272,15 @@ def test_nothing_before_the_key_exchange(factory, number) -> None:
     assert transport.service is None
 
 
-def test_userauth_only_once(factory, gate) -> None:
+def test_userauth_is_started_only_once(factory) -> None:
     client, wire = connect(factory)
     client.request_userauth()
+    wire.pump()
+    service = wire.server.service
     client.request_userauth()
-    client.password(b"alice", b"secret")
     wire.pump()
 
-    assert client.disconnect[0] == PROTOCOL_ERROR
-    assert gate.asked == []
+    assert wire.server.service is service
 
 
 def test_no_service_is_started_after_the_login(factory, gate) -> None:
@@ -588,6 +589,45 @@ def test_a_stranger_may_exchange_keys_twice(factory) -> None:
     client.sendKexInit()
     wire.pump()
     assert client.disconnect[0] == PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(
+    "message",
+    [(2, NS(b"")), (7, bytes(4)), (50, NS(b"alice") + NS(b"ssh-connection") + NS(b"none"))],
+    ids=["IGNORE", "EXT_INFO", "none"],
+)
+def test_a_stranger_cannot_keep_the_server_reading(factory, message) -> None:
+    client, wire = connect(factory)
+    client.request_userauth()
+    for _ in range(MAX_MESSAGES_BEFORE_LOGIN - 10):
+        client.sendPacket(*message)
+        wire.pump()
+    assert client.disconnect is None
+
+    for _ in range(10):
+        client.sendPacket(*message)
+    wire.pump()
+    assert client.disconnect[0] == PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(("spare", "refused"), [(0, False), (-1, True)])
+def test_a_hundred_thousand_algorithms_are_not_compared(factory, spare, refused) -> None:
+    transport, socket = stranger(factory)
+    lists = [b"curve25519-sha256", b"ssh-ed25519", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2, b""]
+    body = bytes(16) + b"".join(map(NS, lists))
+    body += NS(b"," * (MAX_KEXINIT - len(body) - 9 - spare)) + bytes(5)
+    transport.dataReceived(b"SSH-2.0-x\r\n" + Sealer().seal(bytes([20]) + body))
+
+    assert socket.disconnecting is refused
+
+
+def test_a_user_may_send_what_he_likes(factory) -> None:
+    client, wire = log_in(factory)
+    for _ in range(MAX_MESSAGES_BEFORE_LOGIN + 1):
+        client.sendPacket(2, NS(b""))
+    wire.pump()
+
+    assert client.disconnect is None
 
 
 def test_our_direction_has_new_keys_as_soon_as_we_said_so(factory) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from conchgo.auth.credentials import PasswordLogin, PublicKeyLogin
+from conchgo.errors import Failure
 from conchgo.ssh.settings import SSHSettings
 from conchgo.ssh.userauth import MAX_WAITING, QUERY_DELAY
 from tests.ssh_client import connect
@@ -185,6 +186,19 @@ def test_errors_of_the_portal_look_like_refusals_and_are_logged(error) -> None:
     assert bool(traces) == (not isinstance(error, UnauthorizedLogin))
 
 
+def test_what_is_known_to_be_wrong_is_told_to_administrators_in_words() -> None:
+    login = Login()
+    login.gate.broken = Failure("the home directory can't be opened: not a directory")
+    with capturedLogs() as logs:
+        login.client.password(b"alice", b"secret")
+        login.pump(1)
+
+    assert login.client.messages[-1] == (FAILURE, LIST)
+    assert [event.reason for event in login.events] == ["the home directory can't be opened: not a directory"]
+    assert [event["reason"] for event in logs if "reason" in event] == [login.events[0].reason]
+    assert not [event for event in logs if "log_failure" in event]
+
+
 def test_work_that_takes_longer_than_the_delay_shows_no_more_than_that() -> None:
     login = Login()
     login.gate.pending = []
@@ -268,6 +282,23 @@ def test_a_flood_of_attempts_is_worked_off_one_at_a_time_and_then_cut_off() -> N
     login.pump()
     assert login.client.disconnect[0] == PROTOCOL_ERROR
     assert len(login.gate.asked) == 1
+
+
+def test_the_service_may_be_asked_for_before_every_try() -> None:
+    """Paramiko does so. What was counted stays counted."""
+    login = Login()
+    for _ in range(5):
+        login.client.request_userauth()
+        login.client.password(b"alice", b"wrong")
+        login.pump(1)
+    login.client.request_userauth()
+    login.client.password(b"bob", b"wrong")
+    login.pump(1)
+
+    assert login.answers == [FAILURE] * 5
+    assert len(login.client.received(SERVICE_ACCEPT)) == 7
+    assert login.wire.server.auth_failures == 5
+    assert login.client.disconnect[0] == PROTOCOL_ERROR
 
 
 def test_waiting_requests_follow_each_other() -> None:
@@ -362,6 +393,33 @@ def test_every_counted_failure_is_published() -> None:
     assert login.events[0].reason == "the user name is not UTF-8"
 
 
+def test_refused_queries_are_published_where_nothing_else_lets_the_client_in() -> None:
+    login = Login(ED25519)
+    login.client.query_key(b"alice", b"ssh-ed25519", Key(ed25519.Ed25519PrivateKey.generate()).public().blob())
+    login.pump(QUERY_DELAY)
+    login.client.query_key(b"alice", b"ssh-ed25519", ED25519.public().blob())
+    login.pump()
+    assert login.answers == [FAILURE, PK_OK]
+    assert login.events == []
+    login.wire.lose()
+
+    (event,) = login.events
+    assert (event.action, event.status, event.method, event.reason) == ("login", "refused", "publickey", "wrong")
+    assert event.origin.username == "alice"
+
+
+def test_a_login_that_succeeds_tells_nothing_of_the_keys_tried_before() -> None:
+    login = Login(ED25519)
+    login.client.query_key(b"alice", b"ssh-ed25519", Key(ed25519.Ed25519PrivateKey.generate()).public().blob())
+    login.pump(QUERY_DELAY)
+    login.client.sign_in(b"alice", ED25519)
+    login.pump()
+    login.wire.lose()
+
+    assert login.answers == [FAILURE, SUCCESS]
+    assert login.events == []
+
+
 def test_connections_have_names_of_their_own() -> None:
     assert Login().wire.server.connection_id != Login().wire.server.connection_id
 
@@ -417,6 +475,40 @@ def test_a_login_that_comes_too_late_is_logged_out() -> None:
     login.gate.pending[0].callback(None)
     assert login.gate.avatar.logouts == 1
     assert not login.factory.transports
+
+
+def test_guesses_whose_clients_leave_at_once_pile_up_no_further_than_connections_do() -> None:
+    """Each of them is still hashed, and every honest client of that address would wait behind them."""
+    login = Login(max_startups_per_host=3)
+    login.gate.pending = []
+    login.client.password(b"alice", b"secret")
+    login.pump()
+    login.wire.lose()
+    for _ in range(2):
+        client, wire = connect(login.factory, peer=PEER)
+        client.request_userauth()
+        client.password(b"alice", b"secret")
+        wire.pump()
+        wire.lose()
+    assert len(login.gate.pending) == login.factory.startups.count == 3
+    assert login.factory.buildProtocol(PEER) is None
+
+    for held in login.gate.pending:
+        held.callback(None)
+    assert login.factory.startups.count == 0
+    assert login.gate.avatar.logouts == 3
+
+
+def test_a_guess_is_published_though_its_client_left() -> None:
+    login = Login()
+    login.gate.pending = []
+    login.client.password(b"alice", b"secret")
+    login.pump()
+    login.wire.lose()
+    login.gate.pending[0].errback(UnauthorizedLogin())
+
+    assert [(event.action, event.status) for event in login.events] == [("login", "refused")]
+    assert login.factory.startups.count == 0
 
 
 def test_a_login_after_the_deadline_is_logged_out() -> None:

@@ -37,6 +37,29 @@ def failing(patch: pytest.MonkeyPatch, name: str, code: int, *, times: int = 1) 
     patch.setattr(os, name, call)
 
 
+@pytest.mark.parametrize("flag", [True, False])
+def test_an_upload_that_replaces_a_name_while_it_is_renamed_onto_its_own_file_is_not_lost(
+    storage: LocalStorage, root: bytes, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, flag: bool
+) -> None:
+    if not flag:
+        request.getfixturevalue("no_flag")
+    put(storage, b"/a", b"old")
+    storage.link(p(b"/a"), p(b"/b"))
+    put(storage, b"/upload", b"precious")
+    samestat = os.path.samestat
+
+    def replaced_after_the_look(one: os.stat_result, other: os.stat_result) -> bool:
+        monkeypatch.setattr(os.path, "samestat", samestat)
+        os.rename(root + b"/upload", root + b"/a")
+        return samestat(one, other)
+
+    monkeypatch.setattr(os.path, "samestat", replaced_after_the_look)
+    storage.rename(p(b"/a"), p(b"/b"), replace=True)
+
+    assert names(storage) == {b"a", b"b"}
+    assert (get(storage, b"/a"), get(storage, b"/b")) == (b"precious", b"old")
+
+
 @pytest.mark.usefixtures("no_flag")
 def test_what_cannot_leave_its_old_place_gets_no_second_one(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch

@@ -72,6 +72,15 @@ def test_a_look_is_told_when_it_is_refused(storage: Any, look: Any, action: str,
     assert [told(event) for event in refused.events] == [(action, "refused", path, None)]
 
 
+def test_what_no_client_asked_is_refused_to_nobody(storage: Any) -> None:
+    prepare(storage, TREE)
+    refused = View(storage, {"/": ["copy"]})
+    assert refused.fs.peek(p(b"/d/f")) is None
+    assert refused.events == []
+    seen = View(storage)
+    assert seen.fs.peek(p(b"/d/f")) == seen.fs.stat(p(b"/d/f"))
+
+
 def test_what_fails_is_told_and_what_is_not_there_is_not(storage: Any) -> None:
     prepare(storage, TREE)
     view = View(storage)

@@ -129,6 +129,18 @@ def test_a_link_below_a_directory_that_moves_is_moved_not_followed(storage: Any)
     assert storage.readlink(p(b"/moved/link")) == b"/secret"
 
 
+def test_a_rename_looks_only_where_rules_differ(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a rename that is refused in the end kept a thread busy for as long as the tree is large."""
+    tree = [b"/d", b"/d/wide", b"/d/wide/deep", b"/d/x", b"/d/x/y", b"/d/x/y/file"]
+    prepare(storage, dict.fromkeys(tree, DIRECTORY))
+    scanned = []
+    scan = storage.scan
+    monkeypatch.setattr(storage, "scan", lambda path: scanned.append(bytes(path)) or scan(path))
+    fs = view(storage, {"/": ALL, "/d/x/y": NOTHING})
+    assert outcome(lambda: fs.rename(p(b"/d"), p(b"/e"), replace=False)) is PermissionDenied
+    assert scanned == [b"/d", b"/d/x", b"/d/x/y"]
+
+
 def test_a_rename_does_not_overwrite_without_the_right(storage: Any) -> None:
     prepare(storage, {b"/new": b"1", b"/old": b"2"})
     fs = view(storage, {"/": {"list", "rename", "upload", "download"}})
