@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 MAX_VERSION_LINE: Final = 255
 #: How long a peer may take to accept what was sent before the end, in seconds.
 CLOSE_TIMEOUT: Final = 5
+#: A client whose machine or network vanished is gone after two minutes, and with it its sessions (tcp(7); by default
+#: it takes more than two hours).
+KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
 #: The first exchange, and one more: a stranger must not keep the server computing.
 MAX_KEY_EXCHANGES_BEFORE_LOGIN: Final = 2
 #: Bytes of a client's KEXINIT, several times what any has: each of its names is looked for in our lists.
@@ -108,6 +112,8 @@ class ServerTransport(SSHServerTransport):
         if tcp is not None:
             tcp.setTcpNoDelay(True)
             tcp.setTcpKeepAlive(True)
+            for option, value in KEEPALIVE.items():
+                self.transport.getHandle().setsockopt(socket.IPPROTO_TCP, option, value)
         super().connectionMade()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
