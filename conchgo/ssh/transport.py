@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 MAX_VERSION_LINE: Final = 255
 #: How long a peer may take to accept what was sent before the end, in seconds.
 CLOSE_TIMEOUT: Final = 5
+#: A client whose machine or network vanished is gone after two minutes, and with it its sessions (tcp(7); by default
+#: it takes more than two hours).
+KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
 #: Messages of any kind, several times what the longest login needs.
 MAX_MESSAGES_BEFORE_LOGIN: Final = 256
 #: Most bytes of replies for a peer that asks and does not read (channel data stops earlier).
@@ -93,6 +97,8 @@ class ServerTransport(KeyExchanges):
         if tcp is not None:
             tcp.setTcpNoDelay(True)
             tcp.setTcpKeepAlive(True)
+            for option, value in KEEPALIVE.items():
+                self.transport.getHandle().setsockopt(socket.IPPROTO_TCP, option, value)
         super().connectionMade()
 
     def connectionLost(self, reason: Failure | None = None) -> None:

@@ -94,7 +94,7 @@ class UserAuth(SSHUserAuthServer):
         """
         if not self.transport.authenticated:
             for event in self._refused_queries:
-                self.transport.factory.bus.publish(event)
+                self._tell(event)
         self._refused_queries.clear()
         self._stopped = True
         self._waiting.clear()
@@ -210,7 +210,7 @@ class UserAuth(SSHUserAuthServer):
         reason = self._reason(failure)
         if not request.is_query:
             self.transport.auth_failures += 1
-            self.transport.factory.bus.publish(self._refusal(request, reason))
+            self._tell(self._refusal(request, reason))
         if self._stopped or self.transport.ended:
             return
         if request.is_query and failure.check(ValidPublicKey):
@@ -243,6 +243,16 @@ class UserAuth(SSHUserAuthServer):
             request.shown(request.username), self.transport.connection_id, self.transport.address, protocol="SSH"
         )
         return Event("login", origin, "refused", method=request.shown(request.method), reason=reason)
+
+    def _tell(self, refusal: Event) -> None:
+        """To the audit, and to the log, which is there without one too."""
+        self.transport.factory.bus.publish(refusal)
+        self._log.info(
+            "{address}: login of {username} refused: {reason}",
+            address=self.transport.address,
+            username=refusal.origin.username,
+            reason=refusal.reason,
+        )
 
     def _send_failure(self) -> None:
         if self.transport.auth_failures >= self.transport.factory.settings.max_auth_tries:

@@ -1,3 +1,4 @@
+import socket
 import struct
 from dataclasses import replace
 
@@ -6,9 +7,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from twisted.conch.ssh.common import MP, NS
 from twisted.conch.ssh.keys import Key
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
+from zope.interface import directlyProvides
 
 from conchgo import __version__
 from conchgo.ssh.algorithms import ALGORITHM_SETS
@@ -643,6 +646,28 @@ def test_our_direction_has_new_keys_as_soon_as_we_said_so(factory) -> None:
     assert client.key_exchanges == 1
 
     assert client.disconnect[0] == BY_APPLICATION
+
+
+# Who vanished
+
+
+def test_a_client_that_vanished_is_missed_in_two_minutes(factory) -> None:
+    """Else its sessions counted, and its files stayed open, for more than two hours."""
+    wire = StringTransport(peerAddress=PEER, lenient=True)
+    with socket.socket() as tcp:
+        wire.getHandle = lambda: tcp
+        wire.setTcpNoDelay = lambda on: tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, on)
+        wire.setTcpKeepAlive = lambda on: tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, on)
+        directlyProvides(wire, ITCPTransport)
+        factory.buildProtocol(PEER).makeConnection(wire)
+
+        idle, interval, count = (
+            tcp.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert idle + interval * count == 120
 
 
 # Who asks and does not read
