@@ -38,7 +38,7 @@ def open_local(user: User, umask: int, base: str = "/") -> LocalStorage:
             _make_home(bytes(top), below, umask, _owner(user))
             return LocalStorage(bytes(top), below, umask=umask, owner=_owner(user))
     except LinkEncountered as error:
-        reason = "there is a symbolic link on the way to it; write home_dir without links, as realpath(1) shows it"
+        reason = "there is a symbolic link on the way to it; look who made it, and write home_dir without links"
         raise Failure(f"the home directory can't be opened: {reason}") from error
     except ConchgoError as error:
         raise Failure(f"the home directory can't be made or opened: {error.text}") from error
