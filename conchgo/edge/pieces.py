@@ -24,6 +24,16 @@ class Pieces:
     def __len__(self) -> int:
         return self._length
 
+    def first(self, count: int) -> list[memoryview]:
+        """Views of the first bytes."""
+        views: list[memoryview] = []
+        for view in self.views:
+            if not count:
+                break
+            views.append(view[:count])
+            count -= len(views[-1])
+        return views
+
     def __bytes__(self) -> bytes:
         return b"".join(self.views)
 

@@ -61,9 +61,8 @@ class Reader:
         missing = length - len(first)
         if missing > len(self._rest):
             raise Malformed("a string runs over the packet's end")
-        if missing < len(self._rest):
-            raise Malformed("there is more than the packet's fields")
-        return Pieces([first, *self._rest.views])
+        # Some clients (pkg/sftp, for a last part of a file) send more than they count.
+        return Pieces([first, *self._rest.first(missing)])
 
     def attributes(self) -> Attributes:
         """ATTRS, section 5; extended attributes are passed over."""

@@ -27,16 +27,22 @@ def servers(tmp_path: Path, keys: Path) -> Iterator[Servers]:
     servers.stop()
 
 
+@pytest.fixture
+def ssh() -> dict[str, str]:
+    """Keys of the configuration's section, for modules whose client needs other than the defaults."""
+    return {}
+
+
 @pytest.fixture(params=[FAST, GENERIC])
-def service(request: pytest.FixtureRequest, servers: Servers) -> Service:
+def service(request: pytest.FixtureRequest, servers: Servers, ssh: dict[str, str]) -> Service:
     """A server with one user who may do everything, over the fast path, and over the generic one."""
-    return servers.start(path=request.param)
+    return servers.start(path=request.param, ssh=ssh)
 
 
 @pytest.fixture
-def fast_service(servers: Servers) -> Service:
+def fast_service(servers: Servers, ssh: dict[str, str]) -> Service:
     """The same over the fast path only, for what needs an extension that an ISFTPServer can't have."""
-    return servers.start()
+    return servers.start(ssh=ssh)
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +52,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=[FAST, GENERIC])
-def full_service(request: pytest.FixtureRequest, servers: Servers, many: Path) -> Service:
+def full_service(request: pytest.FixtureRequest, servers: Servers, many: Path, ssh: dict[str, str]) -> Service:
     """A server whose user has these 10,000 entries in his home."""
-    return servers.start(servers.user(home_dir=str(many)), path=request.param)
+    return servers.start(servers.user(home_dir=str(many)), path=request.param, ssh=ssh)
 
 
 @pytest.fixture

@@ -49,3 +49,8 @@ def test_pieces_are_as_long_as_their_views() -> None:
     assert len(pieces) == 6
     assert bytes(pieces) == b"abcdfg"
     assert not Pieces()
+
+
+def test_the_first_bytes_of_pieces() -> None:
+    pieces = Pieces([b"abc", b"def"])
+    assert [b"".join(pieces.first(count)) for count in (0, 2, 3, 5, 9)] == [b"", b"ab", b"abc", b"abcde", b"abcdef"]

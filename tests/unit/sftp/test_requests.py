@@ -531,3 +531,17 @@ def test_a_broken_storage_tells_a_reference_and_nothing_else(path_taken: str) ->
     assert reply.code == c.FX_FAILURE
     assert re.fullmatch(r"failure \(reference [0-9a-f]{8}\)", reply.text)
     assert stat.S_ISDIR(client.stat(b"/").mode)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_bytes_behind_the_data_of_a_write_are_passed_over(client: Client, size: int) -> None:
+    """pkg/sftp (rclone) sends its whole buffer for the last part of a file, and counts less."""
+    handle = client.open(b"/f", CREATE)
+    assert client.ask(c.FXP_WRITE, string(handle), uint64(0), string(b"x" * size) + b"more").code == c.FX_OK
+    client.close(handle)
+    assert client.content(b"/f") == b"x" * size
+
+
+def test_data_that_runs_over_the_packet_is_malformed(client: Client) -> None:
+    handle = client.open(b"/f", CREATE)
+    assert client.ask(c.FXP_WRITE, string(handle), uint64(0), uint32(100_001), b"x" * 100_000).code == c.FX_BAD_MESSAGE
