@@ -17,8 +17,8 @@ from conchgo.edge.stream import Buffer
 from conchgo.sftp import conch_attributes
 from conchgo.sftp import constants as c
 from conchgo.sftp.filesystem_server import NAMES_PER_REPLY
-from conchgo.sftp.requests import Row, extended
-from conchgo.sftp.server import Name, ServedDirectory, ServedFile
+from conchgo.sftp.rows import Name, Row, extended
+from conchgo.sftp.server import ServedDirectory, ServedFile
 from conchgo.vfs.interface import Attributes
 
 #: What the codes of an SFTPError mean; its text is for the client.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from conchgo.sftp import extensions
-from conchgo.sftp.requests import REQUESTS, Row
+from conchgo.sftp.requests import REQUESTS
+from conchgo.sftp.rows import Row
 
 
 def _table(heading: str, rows: Iterable[Row]) -> list[str]:

@@ -25,7 +25,7 @@ from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Malformed, Reader
 from conchgo.sftp.framing import Framer, Oversized, Packet, Unframeable
 from conchgo.sftp.handles import HandleTable, OpenHandle, Span
-from conchgo.sftp.requests import Handles, Reply, Row
+from conchgo.sftp.rows import Handles, Reply, Row
 from conchgo.sftp.server import Server
 from conchgo.sftp.status import status_of
 

@@ -18,11 +18,12 @@ from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
 from conchgo.sftp.longname import longname
-from conchgo.sftp.server import Maybe, Name, ServedDirectory, ServedFile
+from conchgo.sftp.rows import Name
+from conchgo.sftp.server import Maybe, ServedDirectory, ServedFile
 from conchgo.vfs.interface import Attributes, Entry, File, FileStat, Filesystem, Listing, OpenOptions
 
 if TYPE_CHECKING:
-    from conchgo.sftp.requests import Row
+    from conchgo.sftp.rows import Row
 
 P = ParamSpec("P")
 T = TypeVar("T")

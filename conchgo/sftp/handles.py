@@ -7,7 +7,7 @@ from typing import Final
 
 from conchgo.errors import BadHandle, TooManyOpenFiles
 from conchgo.sftp import constants as c
-from conchgo.sftp.requests import Handles
+from conchgo.sftp.rows import Handles
 from conchgo.sftp.server import ServedDirectory, ServedFile
 
 #: A range of bytes in work: from, to (not included), and whether it is written.

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from conchgo.edge.pieces import Pieces
 from conchgo.edge.stream import Buffer
+from conchgo.sftp.rows import Name, Row
 from conchgo.vfs.interface import Attributes
-
-if TYPE_CHECKING:
-    from conchgo.sftp.requests import Row
 
 T = TypeVar("T")
 
 #: A value, or a Deferred of it.
 Maybe: TypeAlias = T | Deferred[T]
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One name of a NAME reply; `attributes` is encoded ATTRS."""
-
-    filename: bytes
-    longname: bytes
-    attributes: bytes
 
 
 class ServedFile(Protocol):

@@ -16,7 +16,7 @@ from conchgo.sftp.extensions import (
     users_groups,
     virtual_home,
 )
-from conchgo.sftp.requests import Row
+from conchgo.sftp.rows import Row
 
 #: What needs nothing but the engine and its handles, whoever serves the files.
 ENGINE: Final[tuple[Row, ...]] = (limits.LIMITS,)

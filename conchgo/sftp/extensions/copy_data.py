@@ -14,7 +14,7 @@ from conchgo.errors import Cancelled, InvalidArgument
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
 from conchgo.sftp.filesystem_server import FilesystemServer, OpenedFile
-from conchgo.sftp.requests import Handles, Row, ok
+from conchgo.sftp.rows import Handles, Row, ok
 from conchgo.sftp.server import Maybe
 
 #: Bytes of one step: each waits for its turn like a READ and a WRITE, so others are served in between.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conchgo.sftp.requests import Handles, Row, ok, one_string
+from conchgo.sftp.rows import Handles, Row, ok, one_string
 from conchgo.sftp.server import Maybe, ServedFile, Server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conchgo.sftp.filesystem_server import FilesystemServer
-from conchgo.sftp.requests import Row, ok, two_strings
+from conchgo.sftp.rows import Row, ok, two_strings
 from conchgo.sftp.server import Maybe
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
-from conchgo.sftp.requests import Row, extended
+from conchgo.sftp.rows import Row, extended
 from conchgo.sftp.server import Server
 
 

@@ -10,7 +10,7 @@ from conchgo.errors import InvalidArgument
 from conchgo.sftp import codec
 from conchgo.sftp.codec import Malformed, Reader
 from conchgo.sftp.filesystem_server import FilesystemServer
-from conchgo.sftp.requests import Row, extended, two_strings
+from conchgo.sftp.rows import Row, extended, two_strings
 
 #: Ids that one request may ask for: with the longest names the reply is as large as any other.
 _MOST: Final = 1000

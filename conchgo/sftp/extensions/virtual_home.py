@@ -6,7 +6,7 @@ from typing import Final
 
 from conchgo.errors import NotFound
 from conchgo.sftp.filesystem_server import FilesystemServer
-from conchgo.sftp.requests import Row, one_name, one_string
+from conchgo.sftp.rows import Row, one_name, one_string
 from conchgo.sftp.server import Maybe
 
 

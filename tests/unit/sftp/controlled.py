@@ -8,8 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from conchgo.sftp import codec
-from conchgo.sftp.requests import Row
-from conchgo.sftp.server import Name
+from conchgo.sftp.rows import Name, Row
 from conchgo.vfs.interface import Attributes
 
 

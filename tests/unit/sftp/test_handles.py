@@ -8,7 +8,7 @@ import pytest
 
 from conchgo.errors import BadHandle, TooManyOpenFiles
 from conchgo.sftp.handles import HandleBudget, HandleTable, OpenHandle, Span
-from conchgo.sftp.requests import Handles
+from conchgo.sftp.rows import Handles
 
 
 class Opened:
