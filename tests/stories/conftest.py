@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.interop.conftest import keys, local, servers, service
+from tests.interop.conftest import keys, local, servers, service, ssh
 
-__all__ = ["keys", "local", "servers", "service"]
+__all__ = ["keys", "local", "servers", "service", "ssh"]
