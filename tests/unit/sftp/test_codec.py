@@ -108,3 +108,16 @@ def test_statvfs_on_the_wire() -> None:
     reader = Reader(codec.space(found))
     assert [reader.uint64() for _ in range(11)] == [1, 2, 3, 4, 5, 6, 7, 8, 2**64 - 1, 3, 255]
     assert reader.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("count", "taken"), [(0, True), (128, True), (129, False), (32_000, False), (2**32 - 1, False)]
+)
+def test_extended_attributes_are_passed_over_but_not_without_end(count: int, taken: bool) -> None:
+    pairs = (codec.string(b"") * 2) * min(count, 32_000)
+    reader = Reader(codec.uint32(c.ATTR_EXTENDED) + codec.uint32(count) + pairs)
+    if taken:
+        assert reader.attributes() == Attributes()
+    else:
+        with pytest.raises(Malformed, match="too many"):
+            reader.attributes()
