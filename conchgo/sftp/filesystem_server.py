@@ -158,6 +158,21 @@ class OpenedFile:
             return self._run(self._file.append, memoryview(bytes(data)))
         return self._run(self._file.pwritev, data.views, offset)
 
+    def copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> Maybe[int]:
+        """Copy a part, in a thread even where each call would answer at once: a long copy is many parts.
+
+        Gives the count of bytes, fewer than `length` only at the end of this file.
+        """
+        return self._server.run(self._copy_to, target, offset, length, to)
+
+    def _copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> int:
+        data = memoryview(self._file.pread(length, offset))
+        if target.appending:
+            target._file.append(data)
+        elif data:
+            target._file.pwritev([data], to)
+        return len(data)
+
     def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
         return work(*args, **kwargs) if self._file.immediate else self._server.run(work, *args, **kwargs)
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from conchgo.edge.pieces import Pieces
 from conchgo.errors import Cancelled, InvalidArgument
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
@@ -53,11 +52,10 @@ async def _steps(
     while copied < span:
         if server.cancelled:
             raise Cancelled
-        data = await _awaited(source.read(offset + copied, min(_STEP, span - copied)))
-        if not data:
+        step = await _awaited(source.copy_to(target, offset + copied, min(_STEP, span - copied), to + copied))
+        if not step:
             break
-        await _awaited(target.write(to + copied, Pieces([data])))
-        copied += len(data)
+        copied += step
     if copied < length:
         raise EOFError
 

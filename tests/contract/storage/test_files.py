@@ -276,3 +276,21 @@ def test_a_failed_create_leaves_nothing(storage: FullStorage) -> None:
     assert names(storage, b"/dir") == {b"new"}
     assert outcome(lambda: storage.link(p(b"/dir"), p(b"/dir/loop"))) is PermissionDenied
     assert names(storage, b"/dir") == {b"new"}
+
+
+def test_what_is_read_now_is_what_is_read(storage: FullStorage) -> None:
+    """`pread_now` may say that it would wait; what it gives is whole, and short only where the file ends."""
+    put(storage, b"/file", bytes(range(256)) * 1000)
+    with opened(storage, b"/file") as file:
+        for offset, length in (
+            (0, 10),
+            (0, 256_000),
+            (255_990, 100),
+            (256_000, 5),
+            (10**12, 5),
+            (2**63 - 1, 5),
+            (7, 0),
+        ):
+            found = file.pread_now(length, offset)
+            assert found is None or bytes(found) == file.pread(length, offset)
+        assert not file.immediate or file.pread_now(10, 0) is not None

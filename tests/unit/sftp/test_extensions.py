@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -365,3 +366,25 @@ def test_while_a_copy_runs_its_handles_wait_and_others_read_on() -> None:
     runner.do_all()
     copied, other_read, target_read = client.replies()
     assert (copied.code, other_read.code, target_read.data) == (c.FX_OK, c.FX_EOF, b"data")
+
+
+def test_a_copy_leaves_the_reactor_between_its_parts_even_where_each_call_answers_at_once() -> None:
+    """Files on tmpfs and in the page cache are read inline: a copy of gigabytes must not be."""
+
+    class Cached(LaterStorage):
+        def open(self, path: VirtualPath, **how: Any) -> Any:
+            return MemoryStorage.open(self, path, **how)
+
+    runner = LaterRunner()
+    client = Client(fast_server(filesystem(Cached()), runner))
+    source, target = (open_later(client, runner, path, CREATE | READ) for path in (b"/from", b"/to"))
+    client.send(c.FXP_FSETSTAT, string(source), codec.attributes(Attributes(size=8 * 1024 * 1024)))
+    runner.do_all()
+    client.replies()
+    client.send(*copy(source, 0, 0, target, 0))
+    jobs = 0
+    while runner.jobs:
+        runner.do()
+        jobs += 1
+    assert jobs >= 8
+    assert client.replies()[0].code == c.FX_OK
