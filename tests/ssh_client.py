@@ -13,7 +13,7 @@ from twisted.conch.ssh.transport import (
     MSG_SERVICE_REQUEST,
     SSHClientTransport,
 )
-from twisted.conch.ssh.userauth import MSG_USERAUTH_REQUEST
+from twisted.conch.ssh.userauth import MSG_USERAUTH_REQUEST, MSG_USERAUTH_SUCCESS
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
@@ -22,6 +22,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from conchgo.ssh.ciphers import protection
+from conchgo.ssh.compression import DELAYED_ZLIB, NONE, Compressor, Decompressor
 from conchgo.ssh.negotiation import STRICT_CLIENT
 from conchgo.ssh.packets import Opener, Sealer
 
@@ -123,13 +124,18 @@ class RawClient(SSHClientTransport):
 
 
 class ModernClient(RawClient):
-    """With packets of our own instead of Conch's: any cipher and MAC, and strict key exchange unless told otherwise."""
+    """With packets of our own instead of Conch's: any cipher and MAC, compression, and strict key exchange."""
 
     def __init__(
-        self, cipher: bytes = b"chacha20-poly1305@openssh.com", mac: bytes = b"hmac-sha2-256", *, strict: bool = True
+        self,
+        cipher: bytes = b"chacha20-poly1305@openssh.com",
+        mac: bytes = b"hmac-sha2-256",
+        *,
+        compression: bytes = NONE,
+        strict: bool = True,
     ) -> None:
         super().__init__()
-        self.supportedCiphers, self.supportedMACs = [cipher], [mac]
+        self.supportedCiphers, self.supportedMACs, self.supportedCompressions = [cipher], [mac], [compression]
         self.strict = strict
         self.sealer, self.opener = Sealer(), Opener()
 
@@ -148,7 +154,7 @@ class ModernClient(RawClient):
             return
         self.transport.write(bytes(self.sealer.seal(bytes((messageType,)) + payload)))
         if messageType == MSG_NEWKEYS:
-            self.sealer.use(self.nextEncryptions.outgoing, reset_sequence=self.strict)
+            self.sealer.use(self.nextEncryptions.outgoing, self._compressor(), reset_sequence=self.strict)
 
     def getPacket(self) -> bytes | None:
         self.opener.feed(self.buf)
@@ -156,8 +162,23 @@ class ModernClient(RawClient):
         return self.opener.next()
 
     def ssh_NEWKEYS(self, packet: bytes) -> None:
-        self.opener.use(self.nextEncryptions.incoming, reset_sequence=self.strict)
+        self.opener.use(self.nextEncryptions.incoming, self._decompressor(), reset_sequence=self.strict)
         super().ssh_NEWKEYS(packet)
+
+    def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
+        super().dispatchMessage(messageNum, payload)
+        if messageNum == MSG_USERAUTH_SUCCESS:
+            self.sealer.compressor, self.opener.decompressor = self._compressor(), self._decompressor()
+
+    @property
+    def _compresses(self) -> bool:
+        return DELAYED_ZLIB in self.supportedCompressions and bool(self.received(MSG_USERAUTH_SUCCESS))
+
+    def _compressor(self) -> Compressor | None:
+        return Compressor() if self._compresses else None
+
+    def _decompressor(self) -> Decompressor | None:
+        return Decompressor() if self._compresses else None
 
 
 class _NextKeys:

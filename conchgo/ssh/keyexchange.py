@@ -20,6 +20,7 @@ from twisted.conch.ssh.transport import (
 from twisted.internet.interfaces import IDelayedCall
 
 from conchgo.ssh.ciphers import Protection, protection
+from conchgo.ssh.compression import DELAYED_ZLIB, Compressor, Decompressor
 from conchgo.ssh.negotiation import (
     EXTENSIONS_CLIENT,
     STRICT_CLIENT,
@@ -58,6 +59,12 @@ class NewKeys:
         self.outgoing = protection(out.cipher, out.mac, (outIV, outKey, outInteg), sealing=True)
         self.incoming = protection(into.cipher, into.mac, (inIV, inKey, inInteg), sealing=False)
 
+    def compressor(self) -> Compressor | None:
+        return Compressor() if self._agreement.outgoing.compression == DELAYED_ZLIB else None
+
+    def decompressor(self) -> Decompressor | None:
+        return Decompressor() if self._agreement.incoming.compression == DELAYED_ZLIB else None
+
 
 class KeyExchanges(SSHServerTransport):
     """The part of a transport that exchanges keys. `exchanging` is true while other messages of ours have to wait."""
@@ -78,6 +85,7 @@ class KeyExchanges(SSHServerTransport):
         self._expected = MSG_KEXINIT
         self._key_exchanges = 0
         self._strict = False
+        self._compression_allowed = False
         self._waiting_bytes = 0
         self._rekey_timer: IDelayedCall | None = None
 
@@ -122,6 +130,17 @@ class KeyExchanges(SSHServerTransport):
 
     def exchange_ends(self) -> None:
         """Everything may be sent again. For subclasses."""
+
+    def allow_compression(self) -> None:
+        """Our USERAUTH_SUCCESS was just sent: from here on what was agreed to be compressed is.
+
+        The client's messages are from the one on that it sends after it; its NEWKEYS, where that is still to come,
+        is not.
+        """
+        self._compression_allowed = True
+        self._sealer.compressor = self.nextEncryptions.compressor()
+        if self._expected == MSG_KEXINIT:
+            self._opener.decompressor = self.nextEncryptions.decompressor()
 
     # Sent
 
@@ -185,7 +204,8 @@ class KeyExchanges(SSHServerTransport):
         """Our direction has the new keys from here on (stock Conch waits for the peer's NEWKEYS)."""
         first = self.sessionID is None
         SSHTransportBase._keySetup(self, sharedSecret, exchangeHash)
-        self._sealer.use(self.nextEncryptions.outgoing, reset_sequence=self._strict)
+        compressor = self.nextEncryptions.compressor() if self._compression_allowed else None
+        self._sealer.use(self.nextEncryptions.outgoing, compressor, reset_sequence=self._strict)
         self._keyExchangeState = self._KEY_EXCHANGE_NONE
         if first:
             self.sendExtInfo(
@@ -203,7 +223,8 @@ class KeyExchanges(SSHServerTransport):
     def ssh_NEWKEYS(self, packet: bytes) -> None:
         if packet:
             raise ProtocolViolation("NEWKEYS takes no data")
-        self._opener.use(self.nextEncryptions.incoming, reset_sequence=self._strict)
+        decompressor = self.nextEncryptions.decompressor() if self._compression_allowed else None
+        self._opener.use(self.nextEncryptions.incoming, decompressor, reset_sequence=self._strict)
         self._expected = MSG_KEXINIT
         self._set_rekey_timer(self.factory.clock.callLater(self.factory.settings.rekey_seconds, self._rekey))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conchgo.edge.pieces import Pieces
 from conchgo.ssh.ciphers import Plain, Protection
 from conchgo.ssh.wire import ProtocolViolation
+
+if TYPE_CHECKING:
+    from conchgo.ssh.compression import Compressor, Decompressor
 
 #: As OpenSSH's PACKET_MAX_SIZE; the RFC asks for at least 35,000.
 MAX_PACKET: Final = 256 * 1024
@@ -46,18 +49,22 @@ class Sealer:
     def __init__(self) -> None:
         self._protection: Protection = Plain()
         self._sequence = 0
+        self.compressor: Compressor | None = None
         self.bytes = 0
         self.packets = 0
 
-    def use(self, protection: Protection, *, reset_sequence: bool) -> None:
+    def use(self, protection: Protection, compressor: Compressor | None = None, *, reset_sequence: bool) -> None:
         """Our NEWKEYS was sent: from here on these keys."""
         self._protection = protection
+        self.compressor = compressor
         self.bytes = self.packets = 0
         if reset_sequence:
             self._sequence = 0
 
-    def seal(self, payload: bytes) -> bytearray:
+    def seal(self, payload: bytes | bytearray) -> bytearray:
         """One packet."""
+        if self.compressor is not None:
+            payload = self.compressor.compress(payload)
         padding, whole = self._layout(len(payload))
         packet = bytearray(whole)
         with memoryview(packet) as view:
@@ -70,6 +77,8 @@ class Sealer:
 
         One buffer for all, filled and encrypted in place: this is the way of bulk data out.
         """
+        if self.compressor is not None:
+            return self._seal_each(prefix, data, limit)
         before = len(prefix) + _COUNT.size
         full, last = divmod(len(data), limit)
         full_padding, full_size = self._layout(before + limit)
@@ -81,6 +90,18 @@ class Sealer:
                 self._fill(view[at : at + full_size], prefix, copier, limit, full_padding)
             if last:
                 self._fill(view[full * full_size :], prefix, copier, last, last_padding)
+        return sealed
+
+    def _seal_each(self, prefix: bytes, data: Pieces, limit: int) -> bytearray:
+        """The same message by message: how long a compressed one is shows only when it is made."""
+        copier = _Copier(data)
+        sealed = bytearray()
+        for start in range(0, len(data), limit):
+            count = min(limit, len(data) - start)
+            message = bytearray(prefix + _COUNT.pack(count) + bytes(count))
+            with memoryview(message) as view:
+                copier.into(view, len(message) - count, count)
+            sealed += self.seal(message)
         return sealed
 
     def _fill(self, packet: memoryview, prefix: bytes, copier: _Copier, count: int, padding: int) -> None:
@@ -119,6 +140,7 @@ class Opener:
         self._sequence = 0
         self._buffer = bytearray()
         self._size = 0
+        self.decompressor: Decompressor | None = None
         self.bytes = 0
         self.packets = 0
 
@@ -127,9 +149,10 @@ class Opener:
         """The number of the packet that `next` gave last."""
         return (self._sequence - 1) & _SEQUENCE_MASK
 
-    def use(self, protection: Protection, *, reset_sequence: bool) -> None:
+    def use(self, protection: Protection, decompressor: Decompressor | None = None, *, reset_sequence: bool) -> None:
         """The peer's NEWKEYS has come: from here on these keys."""
         self._protection = protection
+        self.decompressor = decompressor
         self.bytes = self.packets = 0
         if reset_sequence:
             self._sequence = 0
@@ -141,7 +164,7 @@ class Opener:
         """The next payload, at least one byte long; None until all of it is there.
 
         Raises:
-            ProtocolViolation: the packet is none, or its MAC is wrong.
+            ProtocolViolation: the packet is none, its MAC is wrong, or it can't be decompressed.
         """
         protection = self._protection
         if not self._size:
@@ -165,7 +188,7 @@ class Opener:
         self.packets += 1
         self._size = 0
         self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
-        return payload
+        return payload if self.decompressor is None else self.decompressor.decompress(payload)
 
     def _checked_size(self, length: int) -> int:
         """The packet's bytes without its tag."""

@@ -22,6 +22,7 @@ from twisted.conch.ssh.transport import (
     MSG_SERVICE_REQUEST,
     MSG_UNIMPLEMENTED,
 )
+from twisted.conch.ssh.userauth import MSG_USERAUTH_SUCCESS
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -206,6 +207,8 @@ class ServerTransport(KeyExchanges):
             self.wait_for_exchange(messageType, payload)
             return
         self._send(self._sealer.seal(bytes((messageType,)) + payload))
+        if messageType == MSG_USERAUTH_SUCCESS:
+            self.allow_compression()
         if messageType >= _FIRST_USERAUTH_MESSAGE:
             self.rekey_if_due()
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import asyncssh
@@ -26,6 +27,7 @@ from twisted.trial.unittest import TestCase
 from conchgo.edge.stream import Stream
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.ciphers import needs_mac
+from conchgo.ssh.compression import DELAYED_ZLIB, NONE
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.settings import SSHSettings
 from conchgo.ssh.transport import ServerTransport
@@ -44,6 +46,8 @@ REKEYING = replace(SETTINGS, rekey_bytes=100_000)
 #: Not a whole number of packets or windows.
 DATA = os.urandom(1000) * 5_000 + b"end"
 LESS = DATA[-1_200_003:]
+#: Compresses well, but not to nothing.
+TEXT = b"".join(hashlib.sha256(b"%d" % line).hexdigest().encode() + b"\n" for line in range(20_000))
 
 ALGORITHMS = ALGORITHM_SETS["compatible"]
 KEX = [name.decode() for name in ALGORITHMS.key_exchanges]
@@ -123,6 +127,11 @@ class Server(TestCase):
     def seen(self, result: Any) -> Any:
         """The result, once the server has seen the connections end: it may lag behind the client."""
         return deferLater(reactor, 0, self.seen, result) if self.factory.transports else result
+
+    def allow_compression(self) -> None:
+        """And new keys every few packets, with which its streams begin anew."""
+        self.factory.settings = REKEYING
+        self.factory.algorithms = replace(self.factory.algorithms, compressions=(NONE, DELAYED_ZLIB))
 
     def file(self, name: str, content: bytes) -> str:
         path = os.path.join(self.directory, name)
@@ -212,6 +221,25 @@ class OpenSSH(Server):
             assert (output == LESS, status) == (True, 0), cipher
             # How much is on its way when new keys are asked for is the system's matter.
             assert min(self.exchanges[-2:]) > 1, cipher
+
+    @inlineCallbacks
+    def test_compressed_both_ways_while_both_sides_change_keys(self) -> Any:
+        self.allow_compression()
+        for data in (LESS, TEXT):
+            options = {"Compression": "yes", "RekeyLimit": "150K"}
+            output, error, status = yield self.ssh("-v", "alice@127.0.0.1", "echo", data=data, **options)
+            assert (output == data, status) == (True, 0), error.decode()
+            assert b"compression: none" not in error
+            assert error.count(b"compression: zlib@openssh.com") >= 2 * self.exchanges[-1]
+            assert self.exchanges[-1] > 2
+
+    @inlineCallbacks
+    def test_no_compression_where_the_client_does_not_want_it_or_the_server_does_not(self) -> Any:
+        for compression in ("yes", "no"):
+            _, error, status = yield self.ssh("-v", "alice@127.0.0.1", "echo", data=TEXT, Compression=compression)
+            assert (status, b"compression: none" in error) == (0, True)
+            assert b"compression: zlib" not in error
+            self.allow_compression()
 
     @inlineCallbacks
     def test_a_shell_and_a_subsystem_end_with_their_status(self) -> Any:
@@ -305,6 +333,46 @@ class Libraries(Server):
 
         output = yield self.asyncssh(echo, rekey_bytes=300_000)
         assert output == DATA
+
+    @inlineCallbacks
+    def test_asyncssh_compresses_both_ways_while_both_sides_change_keys(self) -> Any:
+        async def echo(connection: asyncssh.SSHClientConnection) -> tuple[bytes, bytes, set[str]]:
+            names = {connection.get_extra_info(name) for name in ("send_compression", "recv_compression")}
+            outputs = [(await connection.run("echo", input=data, encoding=None)).stdout for data in (LESS, TEXT)]
+            return *outputs, names
+
+        self.allow_compression()
+        options = {"compression_algs": ["zlib@openssh.com"], "rekey_bytes": 150_000}
+        less, text, names = yield self.asyncssh(echo, **options)
+        assert (less == LESS, text == TEXT, names) == (True, True, {"zlib@openssh.com"})
+        yield self.seen(None)
+        assert self.exchanges[-1] > 5
+
+    @inlineCallbacks
+    def test_paramiko_compresses_both_ways_while_the_server_changes_keys(self) -> Any:
+        def send(stdin: paramiko.ChannelStdinFile, data: bytes) -> None:
+            stdin.write(data)
+            stdin.channel.shutdown_write()
+
+        def echo() -> tuple[list[bytes], str]:
+            client = paramiko.SSHClient()
+            client.set_missing_host_key_policy(paramiko.WarningPolicy())
+            login = {"password": "secret", "allow_agent": False, "look_for_keys": False}
+            outputs = []
+            with client:
+                client.connect("127.0.0.1", self.port, "alice", compress=True, **login)
+                for data in (LESS, TEXT):
+                    stdin, stdout, _ = client.exec_command("echo")
+                    Thread(target=send, args=(stdin, data), daemon=True).start()
+                    outputs.append(stdout.read())
+                return outputs, client.get_transport().remote_compression
+
+        self.allow_compression()
+        outputs, compression = yield self.in_thread(echo)
+        assert [output == data for output, data in zip(outputs, (LESS, TEXT), strict=True)] == [True, True]
+        assert compression == "zlib@openssh.com"
+        yield self.seen(None)
+        assert self.exchanges[-1] > 3
 
     @inlineCallbacks
     def test_paramiko_with_a_password_and_with_keys(self) -> Any:
