@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conchgo.service.algorithms import algorithm_set
 from conchgo.service.compose import read_banner
 from conchgo.service.listeners import endpoint
 from conchgo.service.settings import Settings
@@ -15,4 +16,5 @@ def check(reactor: Any, settings: Settings) -> None:
         # A socket of systemd is there only when systemd starts the service.
         if not text.startswith("systemd:"):
             endpoint(reactor, text)
+    algorithm_set(settings.ssh)
     read_banner(settings.ssh.banner_file)

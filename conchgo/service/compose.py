@@ -18,6 +18,7 @@ from conchgo.edge.pools import Pool
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.service.accounts import account_store, make_directory
+from conchgo.service.algorithms import algorithm_set
 from conchgo.service.errors import StartError
 from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoint
@@ -26,7 +27,6 @@ from conchgo.service.settings import Settings, SSHSection, ThreadsSection
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.storages import open_local
-from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
 from conchgo.ssh.settings import SSHSettings
@@ -77,7 +77,11 @@ def assemble(
     audit: AuditLog | None = None,
     close: Callable[[], None] = lambda: None,
 ) -> Server:
-    """A server from its parts, wherever they come from."""
+    """A server from its parts, wherever they come from.
+
+    Raises:
+        StartError: the algorithms that `ssh` lists are not known, or of no use with these host keys.
+    """
     # Each channel bounds its own work; this is for hundreds of one user's channels, and no WRITE should be refused.
     disk = Pool(reactor, "disk", threads.disk, queue_limit=2**16)
     database = Pool(reactor, "database", threads.database)
@@ -91,7 +95,7 @@ def assemble(
         Portal(realm, [checker]),
         host_keys,
         bus=bus,
-        algorithms=ALGORITHM_SETS[ssh.algorithms],
+        algorithms=algorithm_set(ssh),
         settings=SSHSettings(
             login_grace_time=ssh.login_grace_time,
             max_auth_tries=ssh.max_auth_tries,
@@ -105,6 +109,9 @@ def assemble(
         ),
         clock=reactor,
     )
+    if not factory.host_signatures:
+        kinds = ", ".join(kind.decode("ascii") for kind in factory.privateKeys)
+        raise StartError(f"ssh.host_key_algorithms: none of these is for a host key that is there ({kinds})")
     factory.noisy = False
     return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
 

@@ -85,6 +85,8 @@ def _path(text: str) -> str:
 Path = Annotated[str, AfterValidator(_path)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: None: what the set has.
+Names = Annotated[Annotated[tuple[str, ...], Field(min_length=1)] | None, NoDecode, BeforeValidator(_items)]
 Listen = Annotated[
     tuple[Annotated[str, AfterValidator(_listen_address)], ...], Field(min_length=1), NoDecode, BeforeValidator(_items)
 ]
@@ -100,6 +102,12 @@ class SSHSection(Section):
     listen: Listen = ("0.0.0.0:2022",)
     host_key_directory: Path = "host_keys"
     algorithms: Literal["default", "compatible"] = "default"
+    kex_algorithms: Names = None
+    ciphers: Names = None
+    macs: Names = None
+    compression: Names = None
+    host_key_algorithms: Names = None
+    pubkey_accepted_algorithms: Names = None
     banner_file: Path = ""
     login_grace_time: Annotated[float, Field(gt=0, le=3600)] = 120
     max_auth_tries: Count = 6

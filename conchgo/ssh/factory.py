@@ -51,7 +51,9 @@ class ServerFactory(SSHFactory):
         self.clock = clock
         self.privateKeys = {key.sshType(): key for key in host_keys}
         self.publicKeys = {kind: key.public() for kind, key in self.privateKeys.items()}
-        self.host_signatures = tuple(name for kind in self.privateKeys for name in HOST_SIGNATURES[kind])
+        self.host_signatures = tuple(
+            name for name in algorithms.host_signatures if HOST_SIGNATURES[name] in self.privateKeys
+        )
         self.startups = Startups(settings.max_startups, settings.max_startups_per_host)
         self.transports: set[ServerTransport] = set()
         self.draining = False

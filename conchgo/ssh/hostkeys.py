@@ -64,7 +64,7 @@ def _load(path: str) -> Key:
     except Exception as error:
         raise HostKeyError(f"host key {path}: not a private key without passphrase ({error}); replace it") from error
     kind = key.sshType()
-    if key.isPublic() or kind not in HOST_SIGNATURES:
+    if key.isPublic() or kind not in HOST_SIGNATURES.values():
         raise HostKeyError(f"host key {path}: a {kind.decode('ascii')} key cannot be used; remove or replace it")
     if kind == b"ssh-rsa" and key.size() < MIN_RSA_BITS:
         raise HostKeyError(f"host key {path}: RSA needs {MIN_RSA_BITS} bits or more, it has {key.size()}; replace it")

@@ -63,6 +63,10 @@ def test_check_config_says_good(tmp_path: Path, arguments: tuple[str, ...]) -> N
     [
         ("[ssh]\nportt = 1", "ssh.portt: unknown key"),
         ("[ssh]\nlisten = ['nonsense:1']", "ssh.listen: 'nonsense:1': Unknown endpoint type: 'nonsense'"),
+        (
+            "[ssh]\nciphers = ['aes128-cbc']",
+            "ssh.ciphers: 'aes128-cbc' is not known; known are aes128-gcm@openssh.com, ",
+        ),
         ("[ssh]\nbanner_file = '/no/such'", "ssh.banner_file: /no/such: No such file or directory"),
         ("[database]\nurl = 'mysql://root:secret@localhost/x'", "database.url: 'mysql' is no known kind of database"),
     ],

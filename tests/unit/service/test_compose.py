@@ -14,6 +14,8 @@ from conchgo.service.errors import StartError
 from conchgo.service.server import Server
 from conchgo.service.settings import Settings
 
+MACS = "hmac-sha2-256-etm@openssh.com, hmac-sha2-512-etm@openssh.com, hmac-sha2-256, hmac-sha2-512"
+
 
 def composed(directory: Path, monkeypatch: pytest.MonkeyPatch, **sections: Any) -> Server:
     """The server of these settings; the process keeps its umask."""
@@ -40,6 +42,13 @@ def test_every_limit_of_ssh_reaches_the_factory(tmp_path: Path, monkeypatch: pyt
     assert b"ecdh-sha2-nistp256" in factory.algorithms.key_exchanges
 
 
+def test_the_algorithms_that_are_listed_reach_the_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh = {"ciphers": ["aes256-ctr"], "host_key_algorithms": ["rsa-sha2-512", "ecdsa-sha2-nistp256"]}
+    factory = composed(tmp_path, monkeypatch, ssh=ssh)._parts.factory
+    assert factory.algorithms.ciphers == (b"aes256-ctr",)
+    assert factory.host_signatures == (b"rsa-sha2-512",)
+
+
 def test_the_state_is_made_and_is_not_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = composed(tmp_path, monkeypatch)
     state = tmp_path / "state"
@@ -64,6 +73,11 @@ def test_no_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "users.base_directory: {state}/conchgo.db cannot be made: File exists",
         ),
         ({"ssh": {"host_key_directory": "conchgo.db"}}, "ssh.host_key_directory: {state}/conchgo.db: File exists"),
+        ({"ssh": {"macs": ["hmac-md5", "a"]}}, "ssh.macs: 'hmac-md5' is not known; known are " + MACS),
+        (
+            {"ssh": {"host_key_algorithms": ["ecdsa-sha2-nistp256"]}},
+            "ssh.host_key_algorithms: none of these is for a host key that is there (ssh-ed25519, ssh-rsa)",
+        ),
         ({"ssh": {"listen": ["nonsense:1"]}}, "ssh.listen: 'nonsense:1': Unknown endpoint type: 'nonsense'"),
     ],
 )

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from conchgo.service.algorithms import algorithm_set
 from conchgo.service.errors import ConfigurationError
-from conchgo.service.settings import Settings, load
+from conchgo.service.settings import Settings, SSHSection, load
+from conchgo.ssh.algorithms import ALGORITHM_SETS
 
 Write = Callable[[str], str]
 SHIPPED = Path(__file__).parents[3] / "etc" / "conchgo.toml"
@@ -35,8 +37,14 @@ def refusal(path: str) -> str:
 
 
 def test_the_shipped_file_shows_every_key_with_its_default() -> None:
-    uncommented = re.sub(r"^#(?=\w+ =)", "", SHIPPED.read_text(), flags=re.MULTILINE)
-    assert tomllib.loads(uncommented) == Settings().model_dump(mode="json")
+    """A list of algorithms, which by default is the set's, with what "default" has."""
+    uncommented = re.sub(r"^#(?=\w+ =|    \"|\]$)", "", SHIPPED.read_text(), flags=re.MULTILINE)
+    written, expected = tomllib.loads(uncommented), Settings().model_dump(mode="json")
+    for key in [key for key, value in expected["ssh"].items() if value is None]:
+        listed = SSHSection(**{key: written["ssh"].pop(key)})
+        assert algorithm_set(listed) == ALGORITHM_SETS["default"]
+        del expected["ssh"][key]
+    assert written == expected
 
 
 def test_the_shipped_file_changes_nothing_as_it_is(write: Write) -> None:
@@ -90,6 +98,10 @@ def test_what_is_no_path_stays(write: Write) -> None:
         ("[ssh]\nlisten = ['127.0.1:22']", "ssh.listen.0: Expected 4 octets in '127.0.1'"),
         ("[ssh]\nlisten = ['[::g]:22']", "ssh.listen.0: "),
         ("[ssh]\nalgorithms = 'all'", "ssh.algorithms: input should be 'default' or 'compatible'"),
+        ("[ssh]\nciphers = []", "ssh.ciphers: at least one is wanted"),
+        ("[ssh]\nmacs = []", "ssh.macs: at least one is wanted"),
+        ("[ssh]\nkex_algorithms = 'curve25519-sha256'", "ssh.kex_algorithms: input should be a valid array"),
+        ("[ssh]\ncompression = [true]", "ssh.compression.0: input should be a valid string"),
         ('[ssh]\nbanner_file = "a\\u0000b"', "ssh.banner_file: a path has no NUL in it"),
         ("[users]\numask = 22", "users.umask: input should be a valid string"),
         ("[users]\numask = '9'", "users.umask: an octal mask in quotes is wanted"),
@@ -128,10 +140,12 @@ def test_every_key_comes_from_the_environment_too(write: Write, monkeypatch: pyt
     path = write("[ssh]\nmax_channels = 3\nmax_startups = 5")
     monkeypatch.setenv("CONCHGO_SSH__MAX_CHANNELS", "4")
     monkeypatch.setenv("CONCHGO_SSH__LISTEN", "192.0.2.1:22, [2001:db8::1]:22,systemd:domain=INET:index=0")
+    monkeypatch.setenv("CONCHGO_SSH__CIPHERS", "aes256-ctr, aes128-gcm@openssh.com")
     monkeypatch.setenv("CONCHGO_SERVICE__GRACE_TIME", "2.5")
     monkeypatch.setenv("CONCHGO_USERS__UMASK", "077")
     settings = load(path)
     assert settings.ssh.listen == ("192.0.2.1:22", "[2001:db8::1]:22", "systemd:domain=INET:index=0")
+    assert settings.ssh.ciphers == ("aes256-ctr", "aes128-gcm@openssh.com")
     assert (settings.ssh.max_channels, settings.ssh.max_startups) == (4, 5)
     assert settings.service.grace_time == 2.5
     assert settings.users.umask == "077"

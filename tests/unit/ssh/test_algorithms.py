@@ -1,23 +1,33 @@
 import sys
+from dataclasses import fields
 from hashlib import sha256, sha512
 
 import pytest
 from cryptography.hazmat.primitives import asymmetric
 
 from conchgo.ssh import conch_private
-from conchgo.ssh.algorithms import ALGORITHM_SETS, HOST_SIGNATURES
+from conchgo.ssh.algorithms import ALGORITHM_SETS, ALGORITHMS
 
-FORBIDDEN = ("cbc", "3des", "md5", "sha1", "ssh-dss", "zlib")
+FORBIDDEN = ("cbc", "3des", "md5", "sha1", "ssh-dss")
+
+
+@pytest.mark.parametrize("field", ALGORITHMS)
+def test_nothing_old_can_be_chosen(field) -> None:
+    assert not [name for name in ALGORITHMS[field] if any(word in name.decode() for word in FORBIDDEN)]
+    assert not {b"ssh-rsa", b"zlib"} & set(ALGORITHMS[field])
 
 
 @pytest.mark.parametrize("name", ALGORITHM_SETS)
-def test_nothing_old_is_ever_offered(name) -> None:
-    offered = ALGORITHM_SETS[name]
-    names = offered.key_exchanges + offered.ciphers + offered.macs + offered.user_signatures
-    names += tuple(name for row in HOST_SIGNATURES.values() for name in row)
+def test_a_set_is_of_what_can_be_chosen(name) -> None:
+    for field in fields(ALGORITHM_SETS[name]):
+        names = getattr(ALGORITHM_SETS[name], field.name)
+        assert set(names) <= set(ALGORITHMS[field.name])
+        assert len(set(names)) == len(names)
 
-    assert not [name for name in names if any(word in name.decode() for word in FORBIDDEN)]
-    assert b"ssh-rsa" not in names
+
+def test_whoever_wants_compression_lists_it() -> None:
+    assert {algorithms.compressions for algorithms in ALGORITHM_SETS.values()} == {(b"none",)}
+    assert set(ALGORITHMS["compressions"]) == {b"none", b"zlib@openssh.com"}
 
 
 def test_the_sets_are_what_the_documentation_says() -> None:
