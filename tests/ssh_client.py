@@ -189,6 +189,7 @@ class _NextKeys:
         self.encBlockSize = 0
 
     def setKeys(self, outIV: bytes, outKey: bytes, inIV: bytes, inKey: bytes, outInteg: bytes, inInteg: bytes) -> None:
+        self.outgoing_keys = outIV, outKey, outInteg
         self.outgoing = protection(*self._names, (outIV, outKey, outInteg), sealing=True)
         self.incoming = protection(*self._names, (inIV, inKey, inInteg), sealing=False)
         self.encBlockSize = self.outgoing.block
