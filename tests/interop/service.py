@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ PASSWORD_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 #: The host key as clients want to know it, in base64 without padding.
 FINGERPRINT = base64.b64encode(hashlib.sha256(HOST_KEY.public().blob()).digest()).decode().rstrip("=")
+
+#: Seconds after which an answer that must come has not come.
+PATIENCE = 60
 
 #: What no log of a healthy server holds.
 _TROUBLE = ("Traceback", "Unhandled", '"traceback"', '"level":"error"', '"level":"critical"')
@@ -53,6 +57,7 @@ class Service(Target):
     """One server process. `home` is the directory of its first user, `path` the way through the engine."""
 
     process: BaseProcess
+    pipe: Connection
     state: Path
     home: Path
     path: str
@@ -69,6 +74,12 @@ class Service(Target):
         events = [json.loads(line) for line in whole_lines]
         return [event for event in events if event["action"] == action]
 
+    def ask(self, question: str) -> Any:
+        """What a method of `tests.interop.counters.Answerer` tells."""
+        self.pipe.send(question)
+        assert self.pipe.poll(PATIENCE), f"no answer to {question!r}"
+        return self.pipe.recv()
+
     def descriptors(self) -> list[str]:
         """What the process has open, by name."""
         directory = f"/proc/{self.process.pid}/fd"
@@ -84,6 +95,7 @@ class Service(Target):
         if late:
             self.process.kill()
             self.process.join()
+        self.pipe.close()
         check_log((self.state / "log").read_text(errors="backslashreplace"))
         assert not late, "the server did not end in time"
         assert self.process.exitcode == 0, f"the server ended with {self.process.exitcode}"
@@ -109,9 +121,10 @@ class Servers:
         state = self._directory / f"state-{len(self._running)}"
         state.mkdir()
         users = users or (self.user(),)
-        process, port = start(Setup(str(state), users, path, **setup))
+        process, port, pipe = start(Setup(str(state), users, path, **setup))
         service = Service(
             process=process,
+            pipe=pipe,
             port=port,
             state=state,
             home=Path(users[0].home_dir),

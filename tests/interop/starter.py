@@ -42,23 +42,23 @@ class Setup:
     grace_time: float = 3
 
 
-def start(setup: Setup) -> tuple[BaseProcess, int]:
-    """A server that listens, and its port."""
+def start(setup: Setup) -> tuple[BaseProcess, int, Connection]:
+    """A server that listens, its port, and what it can be asked by (see `counters`)."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
-    ready, tell = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(setup, tell), daemon=True)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(setup, theirs), daemon=True)
     process.start()
-    tell.close()
+    theirs.close()
     try:
-        return process, ready.recv()
+        return process, ours.recv(), ours
     except EOFError:
         process.join()
         with open(os.path.join(setup.state, "log"), errors="replace") as log:
             raise RuntimeError(f"the server did not start: {log.read()}") from None
 
 
-def _run(setup: Setup, ready: Connection) -> None:
+def _run(setup: Setup, pipe: Connection) -> None:
     output = os.open(os.path.join(setup.state, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -70,6 +70,7 @@ def _run(setup: Setup, ready: Connection) -> None:
     from conchgo.service.compose import assemble
     from conchgo.service.listeners import AddressEndpoint
     from conchgo.service.settings import SSHSection, ThreadsSection
+    from tests.interop.counters import Answerer
     from tests.interop.generic import PlainRealm
     from tests.ssh_server import HOST_KEY
 
@@ -92,5 +93,6 @@ def _run(setup: Setup, ready: Connection) -> None:
     server.privilegedStartService()
     server.startService()
     reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
-    reactor.callWhenRunning(ready.send, server.ports[0].getHost().port)
+    Answerer(reactor, server, pipe)
+    reactor.callWhenRunning(pipe.send, server.ports[0].getHost().port)
     reactor.run()
