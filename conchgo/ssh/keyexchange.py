@@ -131,6 +131,9 @@ class KeyExchanges(SSHServerTransport):
     def exchange_ends(self) -> None:
         """Everything may be sent again. For subclasses."""
 
+    def will_decompress(self) -> None:
+        """The keys to come are with compression: what comes may be much more than it seems. For subclasses."""
+
     def allow_compression(self) -> None:
         """Our USERAUTH_SUCCESS was just sent: from here on what was agreed to be compressed is.
 
@@ -180,6 +183,8 @@ class KeyExchanges(SSHServerTransport):
         self.otherKexInitPayload = bytes((MSG_KEXINIT,)) + packet
         self.kexAlg, self.keyAlg = agreement.key_exchange, agreement.host_key
         self.nextEncryptions = NewKeys(agreement)
+        if agreement.incoming.compression == DELAYED_ZLIB:
+            self.will_decompress()
         self._peerSupportsExtensions = EXTENSIONS_CLIENT in offer.key_exchanges
         if not self.exchanging:
             self.sendKexInit()

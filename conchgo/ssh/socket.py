@@ -18,6 +18,8 @@ from conchgo.edge.stream import Buffer
 #: Bytes that wait to be sent: above this the producer is paused, below half of it resumed.
 HIGH_WATER: Final = 1024 * 1024
 RECEIVE: Final = 256 * 1024
+#: Where a thousand times as much may come out of it by decompression: nobody else's turn comes before that is done.
+RECEIVE_COMPRESSED: Final = RECEIVE // 16
 #: Buffers of one sendmsg(2): far below IOV_MAX, and 2 MiB of bulk data.
 _GATHER: Final = 64
 _NOT_NOW: Final = frozenset({EAGAIN, EWOULDBLOCK, ENOBUFS, EINTR})

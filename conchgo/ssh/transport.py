@@ -32,7 +32,7 @@ from conchgo import __version__
 from conchgo.edge.pieces import Pieces
 from conchgo.paths import escaped
 from conchgo.ssh.keyexchange import KeyExchanges
-from conchgo.ssh.socket import GatheringSocket
+from conchgo.ssh.socket import RECEIVE_COMPRESSED, GatheringSocket
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
 if TYPE_CHECKING:
@@ -189,6 +189,10 @@ class ServerTransport(KeyExchanges):
 
     def exchange_ends(self) -> None:
         self._resume_channels()
+
+    def will_decompress(self) -> None:
+        if isinstance(self.transport, GatheringSocket):
+            self.transport.bufferSize = RECEIVE_COMPRESSED
 
     def _pause_channels(self) -> None:
         if self.authenticated and self.service is not None:

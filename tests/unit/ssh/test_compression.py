@@ -1,21 +1,31 @@
 """Delayed compression: streams and their bound, when they begin, and what an attacker makes of them."""
 
+import contextlib
 import os
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.conch.ssh.common import NS
-from twisted.internet.task import Clock
+from twisted.internet import reactor
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import TestCase
 
 from conchgo.edge.pieces import Pieces
+from conchgo.edge.stream import Buffer
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.compression import DELAYED_ZLIB, NONE, Compressor, Decompressor
 from conchgo.ssh.packets import MAX_PACKET, Opener, Sealer
+from conchgo.ssh.socket import GatheringSocket
 from conchgo.ssh.wire import ProtocolViolation
 from tests.ssh_client import ModernClient, channel_data, connect, log_in, start
 from tests.ssh_server import Echo, Gate, make_factory
@@ -113,6 +123,15 @@ def test_what_is_no_part_of_a_stream_is_refused(data) -> None:
     with pytest.raises(ProtocolViolation) as caught:
         Decompressor().decompress(data)
     assert caught.value.code == COMPRESSION_ERROR
+
+
+@settings(deadline=None)
+@given(payload=st.binary(min_size=1, max_size=300), at=st.integers(0, 300), wrong=st.binary(min_size=1, max_size=5))
+def test_whatever_comes_gives_a_payload_or_the_one_error(payload, at, wrong) -> None:
+    data = Compressor().compress(payload)
+    for changed in (wrong, data[:at] + wrong + data[at:], data[:at] + wrong + data[at + len(wrong) :]):
+        with contextlib.suppress(ProtocolViolation):
+            assert 0 < len(Decompressor().decompress(changed)) <= MAX_PACKET
 
 
 # Packets
@@ -298,3 +317,66 @@ def test_channel_data_is_held_to_the_same_limits_however_small_it_comes(factory)
     wire.pump()
 
     assert client.disconnect == (2, b"more channel data than the window or the packet size allows")
+
+
+class OverLoopback(TestCase):
+    """What one client can do to the others: their turn comes when what was read at once is dealt with."""
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.factory = make_factory(reactor, Gate(), algorithms=ALGORITHMS)
+        port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
+        port.transport = GatheringSocket
+        self.addCleanup(port.stopListening)
+        self.port = port.getHost().port
+        #: Bytes that were decompressed, by the read that they came with.
+        self.inflated: list[int] = []
+        read, decompress = GatheringSocket.doRead, Decompressor.decompress
+
+        def count_reads(gathering: GatheringSocket) -> Any:
+            self.inflated.append(0)
+            return read(gathering)
+
+        def count_bytes(decompressor: Decompressor, data: Buffer) -> bytes:
+            payload = decompress(decompressor, data)
+            self.inflated[-1] += len(payload)
+            return payload
+
+        self.patch(GatheringSocket, "doRead", count_reads)
+        self.patch(Decompressor, "decompress", count_bytes)
+
+    @inlineCallbacks
+    def turns(self, condition: Callable[[], Any]) -> Any:
+        while not condition():
+            yield deferLater(reactor, 0)
+
+    @inlineCallbacks
+    def flood(self, client: ModernClient, *, rekey: bool) -> Any:
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
+        yield endpoint.connect(Factory.forProtocol(lambda: client))
+        yield self.turns(lambda: client.key_exchanges)
+        client.request_userauth()
+        client.password(b"alice", b"secret")
+        yield self.turns(lambda: client.received(SUCCESS))
+        if rekey:
+            client.supportedCompressions = [DELAYED_ZLIB]
+            client.sendKexInit()
+            yield self.turns(lambda: client.key_exchanges == 2)
+        stream = zlib.compressobj(9)
+        payloads = [bytes([IGNORE]) + NS(bytes(MAX_PACKET - 5))] * 2 + [bytes([PING]) + NS(b"done")]
+        first, same, last = (stream.compress(payload) + stream.flush(zlib.Z_FULL_FLUSH) for payload in payloads)
+        client.sealer.compressor = Raw()
+        client.transport.write(b"".join(client.sealer.seal(data) for data in (first, *[same] * 500, last)))
+        yield self.turns(lambda: client.received(PONG))
+        client.transport.loseConnection()
+        yield self.turns(lambda: not self.factory.transports)
+
+        assert sum(self.inflated) > 500 * MAX_PACKET
+        assert max(self.inflated) <= 64 * MAX_PACKET
+
+    def test_a_flood_of_packets_that_hold_much_keeps_nobody_waiting_long(self) -> Any:
+        return self.flood(compressing(), rekey=False)
+
+    def test_nor_does_one_after_new_keys_that_began_compression(self) -> Any:
+        return self.flood(ModernClient(), rekey=True)
