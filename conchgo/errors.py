@@ -115,6 +115,13 @@ class Busy(ConchgoError):
     default = "the server is busy, try again later"
 
 
+class WouldBlock(Exception):
+    """The answer would have to be waited for, and nothing was changed: a thread shall ask the same again.
+
+    No `ConchgoError`: nobody may take it for an answer, tell of it, or send it to a client.
+    """
+
+
 class LoginRefused(ConchgoError):
     """No entry. `text` is always the same for the client; `reason` says why, for the log."""
 

@@ -11,12 +11,13 @@ from conchgo.errors import InvalidPath
 MAX_PATH: Final = 4095
 
 
-_not_names: Final = frozenset((b"", b".", b".."))
+#: What a component of a path may be, and no name is.
+not_names: Final = frozenset((b"", b".", b".."))
 
 
 def is_plain_name(name: bytes) -> bool:
     """Whether this can be the name of something in a directory: no slash, no NUL, and neither `.` nor `..`."""
-    return name not in _not_names and b"/" not in name and b"\0" not in name
+    return name not in not_names and b"/" not in name and b"\0" not in name
 
 
 def escaped(raw: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from conchgo.edge.pieces import Pieces
 from conchgo.edge.pools import Runner
 from conchgo.edge.stream import Buffer
-from conchgo.errors import Busy, InvalidArgument
+from conchgo.errors import Busy, ConchgoError, InvalidArgument, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -40,21 +40,29 @@ class FilesystemServer:
         self._runner = runner
         self._owner = owner
         self._extensions = extensions
+        self._at_once = filesystem.at_once
         self.cancelled = False
 
     def path(self, raw: bytes) -> VirtualPath:
         """Raises InvalidPath."""
         return VirtualPath.parse(raw, self.filesystem.start)
 
-    def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
-        """Do what may block: at once where the storage answers at once, else in a thread."""
-        if self.filesystem.immediate:
-            return work(*args, **kwargs)
+    def run(self, work: Callable[[Filesystem], T]) -> Maybe[T]:
+        """Ask what is known at once, and where that is not enough, ask again in a thread."""
+        if self._at_once is not None:
+            try:
+                return work(self._at_once)
+            except WouldBlock:
+                pass
+        return self.hop(work, self.filesystem)
+
+    def hop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
+        """Do what may block, in a thread."""
         return self._runner.run(self._owner, work, *args, **kwargs)
 
     def close(self, close: Callable[[], None]) -> Maybe[None]:
         """Closing is never refused: where the pool takes no more work it is done here, for a wait is no leak."""
-        closed = self.run(close)
+        closed = self.hop(close)
         return closed.addErrback(close_now, close) if isinstance(closed, Deferred) else closed
 
     def cancel(self) -> None:
@@ -64,53 +72,67 @@ class FilesystemServer:
         return self._extensions
 
     def open(self, path: bytes, flags: int, attributes: Attributes) -> Maybe[ServedFile]:
-        return self.run(self._open, self.path(path), open_options(flags, attributes))
-
-    def _open(self, path: VirtualPath, options: OpenOptions) -> ServedFile:
-        return OpenedFile(self, self.filesystem.open(path, options), path, options)
+        virtual, options = self.path(path), open_options(flags, attributes)
+        return self.run(lambda files: OpenedFile(self, files.open(virtual, options), virtual, options))
 
     def opendir(self, path: bytes) -> Maybe[ServedDirectory]:
-        return self.run(self._opendir, self.path(path))
+        virtual = self.path(path)
+        return self.run(lambda files: self._opened(files, virtual))
 
-    def _opendir(self, path: VirtualPath) -> ServedDirectory:
-        return OpenedDirectory(self, self.filesystem.scan(path), path)
+    def _opened(self, files: Filesystem, path: VirtualPath) -> OpenedDirectory:
+        # Before the listing is opened, and told: these may say that they would wait.
+        dots = [Entry(b".", files.peek(path)), Entry(b"..", files.peek(path.parent))]
+        directory = OpenedDirectory(self, files.scan(path), dots, immediate=files is self._at_once)
+        directory.read_ahead()
+        return directory
 
     def stat(self, path: bytes) -> Maybe[bytes]:
         virtual = self.path(path)
-        return self.run(lambda: codec.stat_attributes(self.filesystem.stat(virtual)))
+        return self.run(lambda files: codec.stat_attributes(files.stat(virtual)))
 
     def lstat(self, path: bytes) -> Maybe[bytes]:
         virtual = self.path(path)
-        return self.run(lambda: codec.stat_attributes(self.filesystem.lstat(virtual)))
+        return self.run(lambda files: codec.stat_attributes(files.lstat(virtual)))
 
-    def setstat(self, path: bytes, changes: Attributes) -> Maybe[None]:
-        return self.run(self.filesystem.set_attributes, self.path(path), changes)
+    def setstat(self, path: bytes, changes: Attributes, *, link: bool = False) -> Maybe[None]:
+        virtual = self.path(path)
+        return self.run(lambda files: files.set_attributes(virtual, changes, link=link))
 
     def remove(self, path: bytes) -> Maybe[None]:
-        return self.run(self.filesystem.remove, self.path(path))
+        virtual = self.path(path)
+        return self.run(lambda files: files.remove(virtual))
 
     def mkdir(self, path: bytes, attributes: Attributes) -> Maybe[None]:
-        return self.run(self.filesystem.mkdir, self.path(path), attributes.mode)
+        virtual = self.path(path)
+        return self.run(lambda files: files.mkdir(virtual, attributes.mode))
 
     def rmdir(self, path: bytes) -> Maybe[None]:
-        return self.run(self.filesystem.rmdir, self.path(path))
+        virtual = self.path(path)
+        return self.run(lambda files: files.rmdir(virtual))
 
     def realpath(self, path: bytes) -> Maybe[bytes]:
         virtual = self.path(path)
-        return self.run(lambda: bytes(self.filesystem.realpath(virtual)))
+        return self.run(lambda files: bytes(files.realpath(virtual)))
 
-    def rename(self, old: bytes, new: bytes) -> Maybe[None]:
+    def rename(self, old: bytes, new: bytes, *, replace: bool = False) -> Maybe[None]:
         """Version 3 forbids that it replaces; posix-rename@openssh.com does."""
-        return self.run(self.filesystem.rename, self.path(old), self.path(new), replace=False)
+        source, target = self.path(old), self.path(new)
+        return self.run(lambda files: files.rename(source, target, replace=replace))
 
     def readlink(self, path: bytes) -> Maybe[bytes]:
-        return self.run(self.filesystem.readlink, self.path(path))
+        virtual = self.path(path)
+        return self.run(lambda files: files.readlink(virtual))
 
     def symlink(self, target: bytes, link: bytes) -> Maybe[None]:
-        return self.run(self.filesystem.symlink, target, self.path(link))
+        virtual = self.path(link)
+        return self.run(lambda files: files.symlink(target, virtual))
+
+    def link(self, existing: bytes, new: bytes) -> Maybe[None]:
+        source, target = self.path(existing), self.path(new)
+        return self.run(lambda files: files.link(source, target))
 
     def space(self, path: VirtualPath) -> Maybe[bytes]:
-        return self.run(lambda: codec.space(self.filesystem.space(path)))
+        return self.run(lambda files: codec.space(files.space(path)))
 
 
 def close_now(refused: Failure, close: Callable[[], None]) -> None:
@@ -150,7 +172,7 @@ class OpenedFile:
     def read(self, offset: int, length: int) -> Maybe[Buffer]:
         """At once what is in memory, else in a thread."""
         found = self._file.pread_now(length, offset)
-        return self._server.run(self._file.pread, length, offset) if found is None else found
+        return self._server.hop(self._file.pread, length, offset) if found is None else found
 
     def write(self, offset: int, data: Pieces) -> Maybe[None]:
         """Opened for appending, the offset means nothing (draft-ietf-secsh-filexfer-02, 6.3)."""
@@ -163,7 +185,7 @@ class OpenedFile:
 
         Gives the count of bytes, fewer than `length` only at the end of this file.
         """
-        return self._server.run(self._copy_to, target, offset, length, to)
+        return self._server.hop(self._copy_to, target, offset, length, to)
 
     def _copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> int:
         data = memoryview(self._file.pread(length, offset))
@@ -174,54 +196,85 @@ class OpenedFile:
         return len(data)
 
     def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
-        return work(*args, **kwargs) if self._file.immediate else self._server.run(work, *args, **kwargs)
+        return work(*args, **kwargs) if self._file.immediate else self._server.hop(work, *args, **kwargs)
 
     def found(self) -> Maybe[FileStat]:
         """What `stat` tells, as it is known here."""
-        return self._server.run(self._file.stat)
+        known = self._file.stat_now()
+        return self._server.hop(self._file.stat) if known is None else known
 
     def stat(self) -> Maybe[bytes]:
-        return self._server.run(lambda: codec.stat_attributes(self._file.stat()))
+        known = self._file.stat_now()
+        if known is not None:
+            return codec.stat_attributes(known)
+        return self._server.hop(lambda: codec.stat_attributes(self._file.stat()))
 
     def set_attributes(self, changes: Attributes) -> Maybe[None]:
-        return self._server.run(self._file.set_attributes, changes)
+        """In a thread where the size changes: what is cut off a large file must be freed."""
+        run = self._run if changes.size is None else self._server.hop
+        return run(self._file.set_attributes, changes)
 
     def sync(self) -> Maybe[None]:
-        return self._server.run(self._file.sync)
+        return self._server.hop(self._file.sync)
 
     def space(self) -> Maybe[bytes]:
         return self._server.space(self._path)
 
     def close(self) -> Maybe[None]:
-        return self._server.close(self._file.close)
+        return None if self._file.close_now() else self._server.close(self._file.close)
 
     def abandon(self) -> Maybe[None]:
         return self._server.close(self._file.abandon)
 
 
 class OpenedDirectory:
-    """A `ServedDirectory`: `.` and `..` first, then the entries as the storage gives them."""
+    """A `ServedDirectory`: `dots` first, then the entries as the storage gives them.
 
-    def __init__(self, server: FilesystemServer, listing: Listing, path: VirtualPath) -> None:
+    Where the storage may have to wait, the first names are read by the thread that opens it, and the last closes it: a
+    short listing takes one way to a thread and back.
+    """
+
+    def __init__(self, server: FilesystemServer, listing: Listing, dots: Sequence[Entry], *, immediate: bool) -> None:
         self._server = server
         self._listing = listing
-        self._entries = itertools.chain(self._dots(path), listing)
+        self._entries = itertools.chain(dots, listing)
+        self._immediate = immediate
+        self._ahead: Sequence[Name] | ConchgoError | None = None
+        self._ended = False
+
+    def read_ahead(self) -> None:
+        """What goes wrong is the answer to the first READDIR."""
+        if self._immediate:
+            return
+        try:
+            self._ahead = self._next_names()
+        except ConchgoError as error:
+            self._ahead = error
 
     def names(self) -> Maybe[Sequence[Name]]:
-        return self._server.run(self._next_names)
+        ahead, self._ahead = self._ahead, None
+        if isinstance(ahead, ConchgoError):
+            raise ahead
+        if ahead is not None:
+            return ahead
+        if self._ended:
+            return ()
+        return self._next_names() if self._immediate else self._server.hop(self._next_names)
 
     def close(self) -> Maybe[None]:
-        return self._server.close(self._listing.close)
+        if self._immediate:
+            self._listing.close()
+        return None if self._immediate or self._ended else self._server.close(self._listing.close)
 
     abandon = close
 
     def _next_names(self) -> Sequence[Name]:
         identity, now = self._server.filesystem.identity, time.time()
-        return [
+        names = [
             Name(entry.name, longname(entry.name, entry.stat, identity, now), codec.stat_attributes(entry.stat))
             for entry in itertools.islice(self._entries, NAMES_PER_REPLY)
         ]
-
-    def _dots(self, path: VirtualPath) -> Iterator[Entry]:
-        for name, meant in ((b".", path), (b"..", path.parent)):
-            yield Entry(name, self._server.filesystem.peek(meant))
+        if len(names) < NAMES_PER_REPLY:
+            self._ended = True
+            self._listing.close()
+        return names

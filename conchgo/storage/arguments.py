@@ -6,7 +6,7 @@ import stat
 from typing import Final
 
 from conchgo.errors import InvalidArgument, InvalidPath
-from conchgo.paths import MAX_PATH, VirtualPath, is_plain_name
+from conchgo.paths import MAX_PATH, VirtualPath, not_names
 from conchgo.storage.interface import Attributes
 
 #: Longest component in bytes, as NAME_MAX on Linux.
@@ -20,20 +20,23 @@ MAX_ID: Final = 2**32 - 2
 PLAIN_MODE: Final = 0o777
 
 
-def check_path(path: VirtualPath) -> None:
-    """Raise InvalidPath where `path` or one of its components is too long, or a component is no plain name.
+def checked(path: VirtualPath) -> bytes:
+    """The path relative to the root; empty for the root itself.
 
-    `VirtualPath.parse` makes no such components; a path put together by hand must not leave the root either.
+    `VirtualPath.parse` makes plain names only; a path put together by hand must not leave the root either.
+
+    Raises:
+        InvalidPath: it or one of its components is too long, or a component is no plain name.
     """
-    length = 0
-    for name in path.parts:
-        if len(name) > MAX_NAME:
-            raise InvalidPath(f"invalid path: a name in it is longer than {MAX_NAME} bytes")
-        if not is_plain_name(name):
-            raise InvalidPath("invalid path: a component is not a plain name")
-        length += len(name) + 1
-    if length > MAX_PATH:
+    names = path.parts
+    relative = b"/".join(names)
+    if len(relative) > MAX_NAME and max(map(len, names)) > MAX_NAME:
+        raise InvalidPath(f"invalid path: a name in it is longer than {MAX_NAME} bytes")
+    if relative.count(b"/") != max(len(names) - 1, 0) or b"\0" in relative or not not_names.isdisjoint(names):
+        raise InvalidPath("invalid path: a component is not a plain name")
+    if len(relative) >= MAX_PATH:
         raise InvalidPath(f"invalid path: longer than {MAX_PATH} bytes")
+    return relative
 
 
 def changed_mode(found: int, asked: int) -> int:

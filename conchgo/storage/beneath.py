@@ -15,12 +15,30 @@ from conchgo.paths import VirtualPath
 from conchgo.storage import syscalls
 from conchgo.storage.links import LinkEncountered
 
-_PIN: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_RESOLVE: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+#: Access to no data: nothing is opened, a link itself included.
+PIN: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+#: O_NONBLOCK: should a FIFO be swapped in after the look at the type, the open does not wait for its other end.
+DATA: Final = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+RESOLVE: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 
 #: Opens (O_PATH) the directory that holds a path, given the root's descriptor: raises OSError, LinkEncountered or
 #: NotADirectory.
 ParentOpener = Callable[[int, VirtualPath], int]
+
+
+class Root:
+    """The directory that a storage is beneath, by its descriptor (-1 once it is closed)."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def close(self) -> None:
+        """Idempotent."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class Place(NamedTuple):
@@ -33,7 +51,7 @@ class Place(NamedTuple):
 @contextmanager
 def pinned(place: Place) -> Iterator[int]:
     """An O_PATH descriptor of what is there, a link itself included: nothing is opened for data, nothing blocks."""
-    descriptor = os.open(place.name, _PIN, dir_fd=place.directory)
+    descriptor = os.open(place.name, PIN, dir_fd=place.directory)
     try:
         yield descriptor
     finally:
@@ -60,7 +78,7 @@ def walk(root: int, path: VirtualPath) -> int:
     current = os.dup(root)
     for depth, name in enumerate(path.parts[:-1], 1):
         try:
-            following = os.open(name, _PIN, dir_fd=current)
+            following = os.open(name, PIN, dir_fd=current)
         finally:
             os.close(current)
         current = following
@@ -85,7 +103,7 @@ def leap(root: int, path: VirtualPath) -> int:
     if len(path.parts) < 2:
         return os.dup(root)
     try:
-        return syscalls.openat2(root, b"/".join(path.parts[:-1]), _PIN | os.O_DIRECTORY, _RESOLVE)
+        return syscalls.openat2(root, b"/".join(path.parts[:-1]), PIN | os.O_DIRECTORY, RESOLVE)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EAGAIN}:
             return walk(root, path)
@@ -96,7 +114,7 @@ def leap(root: int, path: VirtualPath) -> int:
 def best_opener() -> ParentOpener:
     """`leap` where the kernel has openat2 (Linux 5.6) and no seccomp filter refuses it, else `walk`; asked once."""
     try:
-        os.close(syscalls.openat2(syscalls.AT_FDCWD, b".", _PIN | os.O_DIRECTORY, _RESOLVE))
+        os.close(syscalls.openat2(syscalls.AT_FDCWD, b".", PIN | os.O_DIRECTORY, RESOLVE))
     except OSError as error:
         if error.errno in {errno.ENOSYS, errno.EPERM}:
             return walk

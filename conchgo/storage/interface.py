@@ -121,7 +121,7 @@ class StorageFile(Protocol):
 
     @property
     def immediate(self) -> bool:
-        """Whether calls (but for `sync` and `close`) answer at once, so that they need no thread."""
+        """Whether reading, writing and small changes answer at once, so that they need no thread."""
         ...
 
     def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
@@ -150,6 +150,10 @@ class StorageFile(Protocol):
 
     def stat(self) -> FileStat: ...
 
+    def stat_now(self) -> FileStat | None:
+        """As `stat`, if that takes no wait; else None."""
+        ...
+
     def set_attributes(self, changes: Attributes) -> None:
         """As `Storage.set_attributes`, for the file that is open, whatever its name is by now."""
         ...
@@ -162,6 +166,10 @@ class StorageFile(Protocol):
         """Idempotent. A network file system may say only now that it lost data: then this raises."""
         ...
 
+    def close_now(self) -> bool:
+        """Close, if that takes no wait; else False, and the file is still open."""
+        ...
+
 
 class Storage(Protocol):
     """A tree of files.
@@ -172,8 +180,12 @@ class Storage(Protocol):
     """
 
     @property
-    def immediate(self) -> bool:
-        """Whether calls answer at once, so that they need no thread."""
+    def at_once(self) -> Storage | None:
+        """The same tree for callers that must not wait: what would have to wait raises WouldBlock and changes nothing.
+
+        None where any call may have to wait. What it opens belongs to the caller as always: a listing of it answers at
+        once too, a file says what it does. It has all abilities that the storage has, and is closed with it.
+        """
         ...
 
     def lstat(self, path: VirtualPath) -> FileStat: ...

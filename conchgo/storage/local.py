@@ -23,19 +23,28 @@ from conchgo.errors import (
 )
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage import syscalls
-from conchgo.storage.arguments import changed_mode, check_changes, check_open, check_path, check_target
-from conchgo.storage.beneath import ParentOpener, Place, best_opener, closed_on_error, link_target, pinned
+from conchgo.storage.arguments import changed_mode, check_changes, check_open, check_target, checked
+from conchgo.storage.beneath import (
+    DATA,
+    ParentOpener,
+    Place,
+    Root,
+    best_opener,
+    closed_on_error,
+    link_target,
+    pinned,
+)
 from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create, FileStat, Space
 from conchgo.storage.links import LinkEncountered
+from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
 from conchgo.storage.local_file import LocalFile
 from conchgo.storage.local_listing import LocalListing
 from conchgo.storage.oserrors import translated
 from conchgo.storage.renaming import rename_new, rename_replacing
+from conchgo.storage.residence import Residence, residence
 
-#: O_NONBLOCK: should a FIFO be swapped in after the look at the type, the open does not wait for its other end.
-_DATA: Final = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: How an open of a regular file fails where something else was swapped in after the look at the type.
 _SWAPPED: Final = frozenset((errno.ELOOP, errno.ENXIO, errno.EISDIR))
@@ -67,13 +76,17 @@ class LocalStorage:
         with translated():
             top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                self._root = self._open_parent(top, VirtualPath((*below.parts, b".")))
+                self._root = Root(self._open_parent(top, VirtualPath((*below.parts, b"."))))
             finally:
                 os.close(top)
+            self._device = os.fstat(self._root.descriptor).st_dev
+        self._residence = residence(self._root.descriptor)
+        near = self._residence is not Residence.ELSEWHERE
+        self._at_once = LocalAtOnce(self._root, self._residence) if near and kernel_tells() else None
 
     @property
-    def immediate(self) -> bool:
-        return False
+    def at_once(self) -> LocalAtOnce | None:
+        return self._at_once
 
     def lstat(self, path: VirtualPath) -> FileStat:
         with self._at(path) as place:
@@ -94,7 +107,10 @@ class LocalStorage:
                 with closed_on_error(descriptor):
                     if truncate:
                         os.ftruncate(descriptor, 0)
-        return LocalFile(descriptor, writable=write)
+            with closed_on_error(descriptor):
+                # Below the root there may be other file systems.
+                known = os.fstat(descriptor).st_dev == self._device
+        return LocalFile(descriptor, writable=write, residence=self._residence if known else Residence.ELSEWHERE)
 
     def scan(self, path: VirtualPath) -> LocalListing:
         with self._at(path) as place:
@@ -188,17 +204,15 @@ class LocalStorage:
         )
 
     def close(self) -> None:
-        root, self._root = self._root, -1
-        if root >= 0:
-            with translated():
-                os.close(root)
+        with translated():
+            self._root.close()
 
     @contextmanager
     def _at(self, path: VirtualPath) -> Iterator[Place]:
         """Where `path` is, the root as "." in itself; OSErrors of the block are translated."""
-        check_path(path)
+        checked(path)
         with translated():
-            directory = self._open_parent(self._root, path)
+            directory = self._open_parent(self._root.descriptor, path)
             try:
                 yield Place(directory, path.name or b".")
             finally:
@@ -232,7 +246,7 @@ def _open_regular(path: VirtualPath, place: Place, access: int) -> int:
             _refuse_link(path, pin)
             _refuse_irregular(os.fstat(pin).st_mode)
         try:
-            descriptor = os.open(place.name, access | _DATA, dir_fd=place.directory)
+            descriptor = os.open(place.name, access | DATA, dir_fd=place.directory)
         except OSError as error:
             if error.errno in _SWAPPED:
                 continue

@@ -10,16 +10,9 @@ _NANOSECONDS = 10**9
 
 
 def file_stat(found: os.stat_result) -> FileStat:
-    return FileStat(
-        mode=found.st_mode,
-        size=found.st_size,
-        uid=found.st_uid,
-        gid=found.st_gid,
-        atime=found.st_atime_ns // _NANOSECONDS,
-        mtime=found.st_mtime_ns // _NANOSECONDS,
-        nlink=found.st_nlink,
-        identity=(found.st_dev, found.st_ino),
-    )
+    # The times in a stat_result as a tuple are whole seconds.
+    mode, inode, device, nlink, uid, gid, size, atime, mtime, _ = found
+    return FileStat(mode, size, uid, gid, int(atime), int(mtime), nlink, (device, inode))
 
 
 def asked_owner(changes: Attributes) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,20 +12,23 @@ from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is
 from conchgo.storage.interface import Attributes, FileStat
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
 from conchgo.storage.oserrors import domain_error, translated
-from conchgo.storage.residence import in_memory
+from conchgo.storage.residence import Residence
 
 _IOV_MAX: Final = os.sysconf("SC_IOV_MAX")
+#: Seconds after which the kernel has long begun to write what was changed (half a minute: vm.dirty_expire_centisecs).
+_SETTLED: Final = 60
 
 
 class LocalFile:
     """A `StorageFile`; it owns the descriptor of a regular file."""
 
-    __slots__ = ("_descriptor", "_writable", "immediate")
+    __slots__ = ("_descriptor", "_residence", "_writable", "immediate")
 
-    def __init__(self, descriptor: int, *, writable: bool) -> None:
+    def __init__(self, descriptor: int, *, writable: bool, residence: Residence) -> None:
         self._descriptor = descriptor
         self._writable = writable
-        self.immediate = in_memory(os.fstat(descriptor).st_dev)
+        self._residence = residence
+        self.immediate = residence is Residence.MEMORY
 
     def pread(self, length: int, offset: int) -> bytes:
         if not is_within_reach(offset, length):
@@ -71,8 +75,13 @@ class LocalFile:
             raise NoSpace
 
     def stat(self) -> FileStat:
-        with translated():
+        try:
             return file_stat(os.fstat(self._descriptor))
+        except OSError as error:
+            raise domain_error(error) from error
+
+    def stat_now(self) -> FileStat | None:
+        return None if self._residence is Residence.ELSEWHERE else self.stat()
 
     def set_attributes(self, changes: Attributes) -> None:
         check_changes(changes)
@@ -101,6 +110,19 @@ class LocalFile:
         if descriptor >= 0:
             with translated():
                 os.close(descriptor)
+
+    def close_now(self) -> bool:
+        if self._descriptor >= 0 and not self._closes_at_once():
+            return False
+        self.close()
+        return True
+
+    def _closes_at_once(self) -> bool:
+        """The last close of a removed file frees its blocks, and on a disk any close may flush what somebody wrote."""
+        if self._residence is Residence.ELSEWHERE or (self._writable and not self.immediate):
+            return False
+        found = os.fstat(self._descriptor)
+        return found.st_nlink > 0 and (self.immediate or found.st_ctime + _SETTLED < time.time())
 
 
 def _transfer(move: Callable[[list[memoryview], int], int], views: Sequence[memoryview]) -> int:

@@ -19,7 +19,7 @@ from conchgo.errors import (
     Unsupported,
 )
 from conchgo.paths import VirtualPath
-from conchgo.storage.arguments import MAX_NAME, PLAIN_MODE, check_changes, check_open, check_path, check_target
+from conchgo.storage.arguments import MAX_NAME, PLAIN_MODE, check_changes, check_open, check_target, checked
 from conchgo.storage.interface import Attributes, Create, Entry, FileStat, Space
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.memory_file import MemoryFile
@@ -73,8 +73,8 @@ class MemoryStorage:
         self._root.links = 2
 
     @property
-    def immediate(self) -> bool:
-        return True
+    def at_once(self) -> MemoryStorage | None:
+        return self
 
     def lstat(self, path: VirtualPath) -> FileStat:
         with self._lock:
@@ -221,7 +221,7 @@ class MemoryStorage:
 
     def _parent(self, path: VirtualPath) -> Node:
         """The directory that holds `path`; the root holds itself."""
-        check_path(path)
+        checked(path)
         current = self._root
         for depth, name in enumerate(path.parts[:-1], 1):
             following = current.children.get(name)

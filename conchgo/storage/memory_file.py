@@ -68,6 +68,8 @@ class MemoryFile:
             self._check(True)
             return self._node.stat()
 
+    stat_now = stat
+
     def set_attributes(self, changes: Attributes) -> None:
         check_changes(changes)
         with self._lock:
@@ -85,6 +87,10 @@ class MemoryFile:
                 self._open = False
                 self._node.handles -= 1
                 self._budget.release(self._node)
+
+    def close_now(self) -> bool:
+        self.close()
+        return True
 
     def _check(self, allowed: bool) -> None:
         if not (self._open and allowed):

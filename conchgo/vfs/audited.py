@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from conchgo.errors import ConchgoError, NotFound, PermissionDenied
+from conchgo.errors import ConchgoError, NotFound, PermissionDenied, WouldBlock
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes
-from conchgo.vfs.interface import File, FileStat, Filesystem, Identity, Listing, OpenOptions, Space
+from conchgo.vfs.interface import File, FileStat, Listing, OpenOptions, Space
+from conchgo.vfs.session import SessionFilesystem
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,10 +35,10 @@ class _Audit:
             raise
 
     def done(self, action: str, path: VirtualPath, work: Callable[[], T], target: VirtualPath | None = None) -> T:
-        """What changes or gives access is told of in any case, but for what is not there."""
+        """What changes or gives access is told of in any case, but for what is not there, or is still to be asked."""
         try:
             result = work()
-        except NotFound:
+        except (NotFound, WouldBlock):
             raise
         except Exception as error:
             self.tell(action, path, error, target)
@@ -70,6 +71,7 @@ class AuditedFile:
         self._refused = False
         self._closed = False
         self.stat = file.stat
+        self.stat_now = file.stat_now
         self.immediate = file.immediate
 
     def pread(self, length: int, offset: int) -> bytes:
@@ -105,6 +107,15 @@ class AuditedFile:
     def close(self) -> None:
         self._end(self._file.close)
 
+    def close_now(self) -> bool:
+        if self._closed:
+            return True
+        if not self._noting(self._file.close_now):
+            return False
+        self._closed = True
+        self._tell_closed()
+        return True
+
     def abandon(self) -> None:
         self._failure = self._failure or "the client left before it closed the file"
         self._end(self._file.abandon)
@@ -117,18 +128,21 @@ class AuditedFile:
         try:
             self._noting(close)
         finally:
-            self._audit.publish(
-                Event(
-                    "close",
-                    self._audit.origin,
-                    status="ok" if self._failure is None else "failed",
-                    reason=self._failure,
-                    path=self._path,
-                    bytes_read=self._read,
-                    bytes_written=self._written,
-                    elapsed=time.monotonic() - self._opened,
-                )
+            self._tell_closed()
+
+    def _tell_closed(self) -> None:
+        self._audit.publish(
+            Event(
+                "close",
+                self._audit.origin,
+                status="ok" if self._failure is None else "failed",
+                reason=self._failure,
+                path=self._path,
+                bytes_read=self._read,
+                bytes_written=self._written,
+                elapsed=time.monotonic() - self._opened,
             )
+        )
 
     def _count(self, *, read: int = 0, written: int = 0) -> None:
         with self._lock:
@@ -151,23 +165,16 @@ class AuditedFile:
 
 
 class AuditedFilesystem:
-    """A `Filesystem` whose every change, open and refusal is published."""
+    """A `Filesystem` whose every change, open and refusal is published; `at_once` is another one."""
 
-    def __init__(self, filesystem: Filesystem, origin: Origin, bus: Bus) -> None:
+    def __init__(
+        self, filesystem: SessionFilesystem, origin: Origin, bus: Bus, at_once: AuditedFilesystem | None = None
+    ) -> None:
         self._filesystem = filesystem
         self._audit = _Audit(origin, bus)
-
-    @property
-    def identity(self) -> Identity:
-        return self._filesystem.identity
-
-    @property
-    def start(self) -> VirtualPath:
-        return self._filesystem.start
-
-    @property
-    def immediate(self) -> bool:
-        return self._filesystem.immediate
+        self.identity = filesystem.identity
+        self.start = filesystem.start
+        self.at_once = at_once
 
     def stat(self, path: VirtualPath) -> FileStat:
         return self._audit.looked("stat", path, lambda: self._filesystem.stat(path))

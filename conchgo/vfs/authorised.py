@@ -61,6 +61,8 @@ class AuthorisedFile:
         self.close = self.abandon = file.close
         # Whoever may open a file may see how it grows: clients compare sizes after an upload.
         self.stat = file.stat
+        self.stat_now = file.stat_now
+        self.close_now = file.close_now
         self.immediate = file.immediate
         self._writable = write
 
@@ -95,8 +97,9 @@ class Authorised:
         self._free_space = storage if isinstance(storage, FreeSpace) else None
 
     @property
-    def immediate(self) -> bool:
-        return self._storage.immediate
+    def at_once(self) -> Authorised | None:
+        storage = self._storage.at_once
+        return None if storage is None else Authorised(storage, self._permissions)
 
     def close(self) -> None:
         self._storage.close()

@@ -23,7 +23,12 @@ def compose(
     origin: Origin,
     bus: Bus,
 ) -> Filesystem:
-    """From the outside in: audit, links, permissions, storage."""
-    authorised = Authorised(storage, permissions)
-    session = SessionFilesystem(authorised, Links(authorised, storage), identity, start)
-    return AuditedFilesystem(session, origin, bus)
+    """From the outside in: audit, links, permissions, storage. Twice, if there is a storage that answers at once."""
+
+    def composed(beneath: Storage, at_once: AuditedFilesystem | None) -> AuditedFilesystem:
+        authorised = Authorised(beneath, permissions)
+        session = SessionFilesystem(authorised, Links(authorised, beneath), identity, start)
+        return AuditedFilesystem(session, origin, bus, at_once)
+
+    at_once = storage.at_once
+    return composed(storage, None if at_once is None else composed(at_once, None))

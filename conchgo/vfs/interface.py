@@ -75,8 +75,12 @@ class Filesystem(Protocol):
         ...
 
     @property
-    def immediate(self) -> bool:
-        """Whether calls answer at once, so that they need no thread."""
+    def at_once(self) -> Filesystem | None:
+        """The same for callers that must not wait; None where any call may have to.
+
+        What would have to wait raises WouldBlock there, changes nothing and is told to nobody: asked again here, it is
+        as if it had been asked once.
+        """
         ...
 
     def stat(self, path: VirtualPath) -> FileStat: ...

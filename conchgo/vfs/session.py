@@ -30,10 +30,6 @@ class SessionFilesystem:
         self.identity = identity
         self.start = start
 
-    @property
-    def immediate(self) -> bool:
-        return self._storage.immediate
-
     def stat(self, path: VirtualPath) -> FileStat:
         return self._links.stat(path)[1]
 

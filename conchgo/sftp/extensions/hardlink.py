@@ -10,7 +10,7 @@ from conchgo.sftp.server import Maybe
 
 
 def _link(server: FilesystemServer, existing: bytes, new: bytes) -> Maybe[None]:
-    return server.run(server.filesystem.link, server.path(existing), server.path(new))
+    return server.link(existing, new)
 
 
 HARDLINK: Final = Row(

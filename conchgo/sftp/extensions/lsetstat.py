@@ -11,7 +11,7 @@ from conchgo.vfs.interface import Attributes
 
 
 def _set(server: FilesystemServer, path: bytes, changes: Attributes) -> Maybe[None]:
-    return server.run(server.filesystem.set_attributes, server.path(path), changes, link=True)
+    return server.setstat(path, changes, link=True)
 
 
 LSETSTAT: Final = Row(

@@ -10,7 +10,7 @@ from conchgo.sftp.server import Maybe
 
 
 def _rename(server: FilesystemServer, old: bytes, new: bytes) -> Maybe[None]:
-    return server.run(server.filesystem.rename, server.path(old), server.path(new), replace=True)
+    return server.rename(old, new, replace=True)
 
 
 POSIX_RENAME: Final = Row(

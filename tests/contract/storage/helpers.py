@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conchgo.errors import ConchgoError
+from conchgo.errors import ConchgoError, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.storage.beneath import leap, walk
 from conchgo.storage.interface import Create, FreeSpace, HardLinks, Storage, StorageFile, SymbolicLinks
@@ -37,9 +37,29 @@ def _mkfifo(_storage: FullStorage, root: bytes, path: VirtualPath) -> None:
     os.mkfifo(root + bytes(path))
 
 
+class AtOnceFirst:
+    """Asks as a server does: what a storage knows at once, and where it would have to wait, once more."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return getattr(self.storage.at_once, name)(*args, **kwargs)
+            except WouldBlock:
+                return getattr(self.storage, name)(*args, **kwargs)
+
+        return call
+
+    def close(self) -> None:
+        self.storage.close()
+
+
 backends = {
     "memory": Backend(lambda _root: MemoryStorage(), lambda storage, _root, path: storage.add_special(path)),
     "local": Backend(lambda root: LocalStorage(root, open_parent=leap), _mkfifo),
+    "local-at-once": Backend(lambda root: AtOnceFirst(LocalStorage(root)), _mkfifo),
     #: With `old_kernel`.
     "local-walk": Backend(lambda root: LocalStorage(root, open_parent=walk), _mkfifo),
 }

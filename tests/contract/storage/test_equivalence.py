@@ -187,8 +187,14 @@ class StoragesOnAnOldKernel(Storages):
     backend = "local-walk"
 
 
+class StoragesAskedAtOnce(Storages):
+    backend = "local-at-once"
+
+
 bounded = settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
 TestStorages = Storages.TestCase
 TestStorages.settings = bounded
 TestStoragesOnAnOldKernel = StoragesOnAnOldKernel.TestCase
 TestStoragesOnAnOldKernel.settings = bounded
+TestStoragesAskedAtOnce = StoragesAskedAtOnce.TestCase
+TestStoragesAskedAtOnce.settings = bounded

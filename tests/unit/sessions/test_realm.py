@@ -98,7 +98,7 @@ class RealmTests(SynchronousTestCase):
         filesystem = self.filesystem(avatar)
         self.assertEqual(filesystem.start, VirtualPath((b"in", b"here")))
         self.assertEqual(filesystem.identity.username, "alice")
-        self.assertTrue(filesystem.immediate)
+        self.assertIsNotNone(filesystem.at_once)
         # It was made, though the user himself could not leave it again.
         self.assertEqual(snapshot(self.storage).keys(), {b"/in", b"/in/here"})
         filesystem.mkdir(VirtualPath((b"new",)))

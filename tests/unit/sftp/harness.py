@@ -212,11 +212,17 @@ class LaterFile(MemoryFile):
     def pread_now(self, length: int, offset: int) -> None:
         return None
 
+    def stat_now(self) -> None:
+        return None
+
+    def close_now(self) -> bool:
+        return False
+
 
 class LaterStorage(MemoryStorage):
     """Memory that says it may block, so that work goes through the runner."""
 
-    immediate = False
+    at_once = None
 
     def open(self, path: VirtualPath, **how: Any) -> LaterFile:
         file = super().open(path, **how)

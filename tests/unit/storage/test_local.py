@@ -18,10 +18,6 @@ from tests.contract.storage.helpers import descriptors, get, names, outcome, p, 
 from tests.unit.storage.identity import ordinary_user
 
 
-def test_it_is_not_immediate(storage: LocalStorage) -> None:
-    assert not storage.immediate
-
-
 @pytest.mark.parametrize(("name", "expected"), [(b"/missing", NotFound), (b"/file", NotADirectory)])
 def test_a_root_that_is_no_directory(root: bytes, name: bytes, expected: type) -> None:
     with open(root + b"/file", "wb"):

@@ -24,8 +24,8 @@ def left(storage: MemoryStorage) -> int:
     return storage.space(ROOT).blocks_available
 
 
-def test_it_is_immediate(small: MemoryStorage) -> None:
-    assert small.immediate
+def test_all_of_it_answers_at_once(small: MemoryStorage) -> None:
+    assert small.at_once is small
 
 
 def test_owner_and_umask() -> None:

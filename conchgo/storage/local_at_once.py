@@ -1,0 +1,123 @@
+"""What is known of a local directory without waiting: what the kernel's caches hold of a disk.
+
+Only what looks is here: changes write to a journal, and following a link reads it. All else raises WouldBlock.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from conchgo.errors import WouldBlock
+from conchgo.paths import VirtualPath
+from conchgo.storage import syscalls
+from conchgo.storage.arguments import check_open, checked
+from conchgo.storage.beneath import DATA, PIN, RESOLVE, Root, closed_on_error
+from conchgo.storage.interface import Attributes, Create, FileStat, Listing, Space
+from conchgo.storage.local_attributes import file_stat
+from conchgo.storage.local_file import LocalFile
+from conchgo.storage.oserrors import domain_error
+from conchgo.storage.residence import Residence
+
+#: No other file system on the way: nobody has looked whether that one is on a disk.
+_RESOLVE: Final = RESOLVE | syscalls.RESOLVE_NO_XDEV | syscalls.RESOLVE_CACHED
+#: Not cached (or the tree changed meanwhile), another file system, a link on the way.
+_UNSETTLED: Final = frozenset((errno.EAGAIN, errno.EXDEV, errno.ELOOP))
+
+
+@functools.cache
+def _openers() -> tuple[Callable[[int, bytes], int], Callable[[int, bytes], int]]:
+    """Open (directory, path) without access to data, and to read."""
+    return syscalls.quick_opener(PIN, _RESOLVE), syscalls.quick_opener(os.O_RDONLY | DATA, _RESOLVE)
+
+
+@functools.cache
+def kernel_tells() -> bool:
+    """Whether the kernel can be asked for what it has cached (Linux 5.12), and no seccomp filter refuses that."""
+    try:
+        os.close(syscalls.openat2(syscalls.AT_FDCWD, b".", PIN, _RESOLVE))
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return True
+
+
+class LocalAtOnce:
+    """`LocalStorage.at_once`, where its file system keeps its files in memory or on a disk."""
+
+    def __init__(self, root: Root, residence: Residence) -> None:
+        self._root = root
+        self._residence = residence
+        self._pin, self._open = _openers()
+
+    @property
+    def at_once(self) -> LocalAtOnce:
+        return self
+
+    def lstat(self, path: VirtualPath) -> FileStat:
+        relative = checked(path) or b"."
+        try:
+            descriptor = self._pin(self._root.descriptor, relative)
+            try:
+                found = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _meaning(error) from error
+        return file_stat(found)
+
+    def open(
+        self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
+    ) -> LocalFile:
+        """For reading only. What is no regular file is left to `LocalStorage`, which says what it is."""
+        check_open(read=read, write=write, truncate=truncate)
+        if write or create is not Create.NEVER or not stat.S_ISREG(self.lstat(path).mode):
+            raise WouldBlock
+        try:
+            descriptor = self._open(self._root.descriptor, checked(path))
+        except OSError as error:
+            raise _meaning(error) from error
+        with closed_on_error(descriptor):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise WouldBlock
+        return LocalFile(descriptor, writable=False, residence=self._residence)
+
+    def scan(self, path: VirtualPath) -> Listing:
+        raise WouldBlock
+
+    def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
+        raise WouldBlock
+
+    def rmdir(self, path: VirtualPath) -> None:
+        raise WouldBlock
+
+    def remove(self, path: VirtualPath) -> None:
+        raise WouldBlock
+
+    def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
+        raise WouldBlock
+
+    def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
+        raise WouldBlock
+
+    def readlink(self, path: VirtualPath) -> bytes:
+        raise WouldBlock
+
+    def symlink(self, target: bytes, path: VirtualPath) -> None:
+        raise WouldBlock
+
+    def link(self, existing: VirtualPath, new: VirtualPath) -> None:
+        raise WouldBlock
+
+    def space(self, path: VirtualPath) -> Space:
+        raise WouldBlock
+
+    def close(self) -> None:
+        """The root is `LocalStorage`'s."""
+
+
+def _meaning(error: OSError) -> Exception:
+    return WouldBlock() if error.errno in _UNSETTLED else domain_error(error)
