@@ -34,6 +34,8 @@ _SETTINGS = SSHSettings()
 class Recorder:
     """A program that writes down what happens to it, and does nothing."""
 
+    busy = False
+
     def __init__(self) -> None:
         self.stream: Stream
         self.calls: list[str] = []

@@ -38,6 +38,14 @@ class Stream(Protocol):
 class Program(Protocol):
     """What runs on a channel."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on that the client waits for: then its connection is not idle, though no byte moves.
+
+        Waiting for input, or for a client that takes no output, is not work.
+        """
+        ...
+
     def started(self, stream: Stream) -> None: ...
 
     def data_received(self, data: Buffer) -> None:

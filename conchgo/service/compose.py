@@ -106,6 +106,9 @@ def assemble(
             banner=banner,
             rekey_bytes=ssh.rekey_bytes,
             rekey_seconds=ssh.rekey_interval,
+            client_alive_interval=ssh.client_alive_interval,
+            client_alive_count_max=ssh.client_alive_count_max,
+            idle_timeout=ssh.idle_timeout,
         ),
         clock=reactor,
     )

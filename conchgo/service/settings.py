@@ -82,8 +82,15 @@ def _path(text: str) -> str:
     return text
 
 
+def _off_or_seconds(value: float) -> float:
+    if 0 < value < 1:
+        raise ValueError("0 (never) or at least 1 second is wanted")
+    return value
+
+
 Path = Annotated[str, AfterValidator(_path)]
 Count = Annotated[int, Field(ge=1)]
+Timeout = Annotated[float, Field(ge=0, le=2**31), AfterValidator(_off_or_seconds)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 #: None: what the set has.
 Names = Annotated[Annotated[tuple[str, ...], Field(min_length=1)] | None, NoDecode, BeforeValidator(_items)]
@@ -118,6 +125,9 @@ class SSHSection(Section):
     # Below 64 GiB AES stays far from its birthday bound (RFC 4344, section 3.2).
     rekey_bytes: Annotated[int, Field(ge=2**16, le=2**36)] = 2**30
     rekey_interval: Annotated[float, Field(ge=10, le=86400)] = 3600
+    client_alive_interval: Timeout = 120
+    client_alive_count_max: Annotated[int, Field(ge=1, le=1000)] = 3
+    idle_timeout: Timeout = 900
 
 
 class DatabaseSection(Section):

@@ -8,6 +8,8 @@ from conchgo.edge.stream import Buffer, Stream
 class Notice:
     """A `Program` that writes a line to standard error and exits."""
 
+    busy = False
+
     def __init__(self, line: str, status: int) -> None:
         self._line = line
         self._status = status

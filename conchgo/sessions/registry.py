@@ -69,6 +69,10 @@ class RegisteredProgram:
         self.input_ended = program.input_ended
         self.drained = program.drained
 
+    @property
+    def busy(self) -> bool:
+        return self._program.busy
+
     def started(self, stream: Stream) -> None:
         self._program.started(stream)
         if self._registry.draining:

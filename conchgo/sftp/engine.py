@@ -81,6 +81,11 @@ class Engine:
         self._ended = False
 
     @property
+    def busy(self) -> bool:
+        """Replies leave as soon as they are there: what is outstanding is in work, in a thread."""
+        return bool(self._outstanding)
+
+    @property
     def outstanding(self) -> int:
         """Requests in work or waiting for an earlier reply."""
         return len(self._outstanding)

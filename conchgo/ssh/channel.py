@@ -55,6 +55,7 @@ class FlowChannel(SSHChannel):
         self.congested = not conn.writable
         self._output = OutputQueue()
         self._consumed = 0
+        self._granted = WINDOW + remote_window
         self._exit_status: int | None = None
         self._input_ended = False
 
@@ -70,6 +71,7 @@ class FlowChannel(SSHChannel):
         self._consumed = min(self._consumed + count, self.localWindowSize - self.localWindowLeft)
         if self._consumed > self.localWindowSize // 2 and not (self._input_ended or self.localClosed):
             self.localWindowLeft += self._consumed
+            self._granted += self._consumed
             self._send(MSG_CHANNEL_WINDOW_ADJUST, struct.pack(">L", self._consumed))
             self._consumed = 0
 
@@ -85,10 +87,16 @@ class FlowChannel(SSHChannel):
         """Bytes that wait for the peer's window or for the socket."""
         return self._output.size
 
+    @property
+    def moved(self) -> int:
+        """Bytes of data that went either way so far: the windows tell, nothing is counted per message."""
+        return self._granted - self.localWindowLeft - self.remoteWindowLeft
+
     def add_window(self, count: int) -> None:
         if self.remoteWindowLeft + count > _MAX_WINDOW:
             raise ProtocolViolation("a channel's window was opened beyond 2^32 - 1 bytes")
         self.remoteWindowLeft += count
+        self._granted += count
         self._flush()
 
     def receive(self, data: Buffer) -> None:

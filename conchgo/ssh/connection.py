@@ -32,6 +32,7 @@ from twisted.conch.ssh.connection import (
 from twisted.logger import Logger
 
 from conchgo.ssh.channel import FlowChannel
+from conchgo.ssh.liveness import IdleTimeout, Keepalive
 from conchgo.ssh.session import Programs, SessionChannel
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
@@ -68,6 +69,17 @@ class Connection(SSHConnection):
     transport: ServerTransport
     channels: dict[int, SessionChannel]
     _log = Logger()
+
+    def serviceStarted(self) -> None:
+        super().serviceStarted()
+        self._watches = (Keepalive(self), IdleTimeout(self))
+        for watch in self._watches:
+            watch.start()
+
+    def serviceStopped(self) -> None:
+        for watch in self._watches:
+            watch.stop()
+        super().serviceStopped()
 
     @property
     def writable(self) -> bool:

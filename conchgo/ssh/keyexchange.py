@@ -93,6 +93,11 @@ class KeyExchanges(SSHServerTransport):
     def exchanging(self) -> bool:
         return self._keyExchangeState != self._KEY_EXCHANGE_NONE
 
+    @property
+    def received(self) -> tuple[int, int]:
+        """Changes with every message of the peer."""
+        return self._key_exchanges, self._opener.packets
+
     def stop_rekeying(self) -> None:
         """The connection ends: its timer too."""
         self._set_rekey_timer(None)

@@ -46,9 +46,16 @@ class SessionChannel(FlowChannel):
         self._programs = programs
         self._environment: dict[bytes, bytes] = {}
         self._program: Program | None = None
+        self.requests = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether its program is at work."""
+        return self._program is not None and self._program.busy
 
     def request(self, name: bytes, want_reply: bool, fields: Reader) -> None:
         """Do one channel request and answer it; what is unknown fails quietly."""
+        self.requests += 1
         start = _STARTS.get(name)
         if start is None:
             accept = _ACCEPTS.get(name)

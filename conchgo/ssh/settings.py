@@ -16,6 +16,10 @@ class SSHSettings:
 
     New keys are exchanged after `rekey_bytes` or `rekey_packets` in one direction (sequence numbers have 32 bits) or
     after `rekey_seconds`.
+
+    A client that was silent for `client_alive_interval` is asked for a sign of life, and dropped when it was silent for
+    `client_alive_count_max` more of them. After `idle_timeout` without data, requests or work on any channel the
+    connection ends. 0: never, for both times.
     """
 
     login_grace_time: float = 120
@@ -29,3 +33,6 @@ class SSHSettings:
     rekey_bytes: int = 2**30
     rekey_packets: int = 2**31
     rekey_seconds: float = 3600
+    client_alive_interval: float = 120
+    client_alive_count_max: int = 3
+    idle_timeout: float = 900

@@ -37,6 +37,11 @@ class GatheringSocket(tcp.Server):
         #: Set until the login is done: OpenSSH's client waits for the ACK of each small packet (Nagle), up to 40 ms.
         self.quick_acks = True
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self._queued
+
     def write(self, data: Buffer) -> None:
         if not data or not self.connected or self._writeDisconnected:
             return

@@ -33,6 +33,10 @@ def test_every_limit_of_ssh_reaches_the_factory(tmp_path: Path, monkeypatch: pyt
         "max_startups_per_host": 10,
         "max_channels": 11,
         "failure_delay": 12.0,
+        "rekey_bytes": 2**20,
+        "client_alive_interval": 13.0,
+        "client_alive_count_max": 14,
+        "idle_timeout": 15.0,
     }
     ssh = {**limits, "banner_file": str(tmp_path / "banner"), "algorithms": "compatible"}
     factory = composed(tmp_path, monkeypatch, ssh=ssh)._parts.factory

@@ -35,6 +35,8 @@ class WrittenStream:
 class WrittenProgram:
     """A `Program` that keeps what its channel tells it, and can be drained."""
 
+    busy = False
+
     def __init__(self) -> None:
         self.told: list[str] = []
 

@@ -27,6 +27,9 @@ def test_a_registered_program_hears_what_its_channel_says() -> None:
     registry, program, stream = Registry(1024), WrittenProgram(), WrittenStream()
     registered = registry.register(program, "alice")
     registered.started(stream)
+    assert not registered.busy
+    program.busy = True
+    assert registered.busy
     registered.data_received(b"x")
     registered.drained()
     registered.input_ended()

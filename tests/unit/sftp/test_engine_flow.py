@@ -57,6 +57,22 @@ def test_a_congested_channel_starts_nothing_and_queues_little(client: Client, se
     assert client.engine.outstanding == MAX_OUTSTANDING
 
 
+def test_it_is_busy_while_work_is_going_on_and_not_while_the_client_takes_nothing(
+    client: Client, server: ControlledServer
+) -> None:
+    handle = opened(client, server)
+    assert not client.engine.busy
+    client.feed(reads(handle, 2, 10))
+    server.finish(1)
+    assert client.engine.busy
+    server.finish(0)
+    assert not client.engine.busy
+    client.stream.congested = True
+    client.feed(reads(handle, 100, 10))
+    assert client.engine.queued
+    assert not client.engine.busy
+
+
 def test_a_stream_that_is_congested_again_stops_the_engine_again(client: Client) -> None:
     class Narrow(FakeStream):
         """Congested by each write, until somebody says otherwise."""

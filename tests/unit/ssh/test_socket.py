@@ -86,12 +86,14 @@ class GatheringSocketTests(TestCase):
         while "pause" not in self.talker.told:
             self.talker.transport.write(b"x" * 65536)
             total += 65536
-            self.assertLessEqual(self.talker.transport._queued, HIGH_WATER + 65536)
+            self.assertLessEqual(self.talker.transport.waiting, HIGH_WATER + 65536)
             yield deferLater(reactor, 0)
+        self.assertGreater(self.talker.transport.waiting, HIGH_WATER)
         reading = deferToThread(self._read_all)
         while "resume" not in self.talker.told:
             yield deferLater(reactor, 0)
         self.assertEqual(self.talker.told, ["pause", "resume"])
+        self.assertLess(self.talker.transport.waiting, HIGH_WATER)
         self.talker.transport.unregisterProducer()
         self.talker.transport.loseConnection()
         self.assertEqual(len((yield reading)), total)
