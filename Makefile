@@ -2,13 +2,15 @@
 # make test      lint, types, layers, tests
 # make test-all  the same with the full matrices and the big sizes
 # make lint      lint, types, layers only
+# make bench     conchgo's speed beside other servers', into docs/performance.md, some 15 minutes; see there
+# make bench-programs  installs these servers (Debian also starts some of them as services)
 # make clean     remove what was made, except ./var
 
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG := var/conchgo.toml
 
-.PHONY: serve test test-all lint programs clean
+.PHONY: serve test test-all lint programs bench bench-programs clean
 
 serve: $(CONFIG)
 	@printf '\n  sftp -P 2022 demo@127.0.0.1\n\n'
@@ -30,6 +32,12 @@ lint: .venv/installed-for-tests
 programs:
 	@sh tests/install_programs.sh
 
+bench: .venv/installed-for-bench
+	$(BIN)/python -m tests.benchmarks --json var/bench.json --plot docs/performance.png --docs docs/performance.md
+
+bench-programs:
+	@sh tests/install_programs.sh bench
+
 # On the first run: the user demo with a password that is shown once and stored as a hash only.
 $(CONFIG): | .venv/installed
 	@mkdir -p -m 700 var
@@ -48,9 +56,13 @@ $(CONFIG): | .venv/installed
 	$(BIN)/pip install -q -e .
 	@touch $@
 
+.venv/installed-for-bench: setup.py | .venv/bin/python
+	$(BIN)/pip install -q -e '.[bench]'
+	@touch $@ .venv/installed
+
 .venv/installed-for-tests: setup.py | .venv/bin/python
 	$(BIN)/pip install -q -e '.[test]'
-	@touch $@ .venv/installed
+	@touch $@ .venv/installed .venv/installed-for-bench
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ class OwnNamesOnly(egg_info):
 here = pathlib.Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "conchgo" / "__init__.py").read_text())
 postgresql = ["psycopg[binary]>=3.2"]
+bench = ["asyncssh", "matplotlib"]
 
 setup(
     name="conchgo",
@@ -55,9 +56,10 @@ setup(
     ],
     extras_require={
         "postgresql": postgresql,
+        "bench": bench,
         "test": [
             *postgresql,
-            "asyncssh",
+            *bench,
             "build",
             "hypothesis",
             "import-linter",

@@ -1,27 +1,32 @@
 #!/bin/sh
 # Installs the programs that the tests run, where it may: Debian packages, as root or through sudo without a password.
 # Elsewhere it names what is missing; tests without their program are skipped by name (where CI is set, they fail).
-# With arguments: only these packages.
+# With arguments: only these packages, or all that `bench` needs (`make bench` measures the servers that are there).
 set -u
 
 missing=""
-while read -r package check; do
-    case " ${*:-$package} " in *" $package "*) ;; *) continue ;; esac
+while read -r for package check; do
+    case " ${*:-tests} " in *" $package "* | *" $for "*) ;; *) continue ;; esac
     sh -c "$check" >/dev/null 2>&1 </dev/null || missing="$missing $package"
 done <<'TABLE'
-make            command -v make
-git             command -v git
-python3-venv    python3 -c 'import ensurepip, venv'
-openssh-client  command -v sftp
-openssl         command -v openssl
-putty-tools     command -v psftp
-lftp            command -v lftp
-rclone          command -v rclone
-curl            command -v curl
-sshfs           command -v sshfs
-fuse3           command -v fusermount3
-rsync           command -v rsync
-postgresql      command -v initdb || ls /usr/lib/postgresql/*/bin/initdb
+tests  make                command -v make
+tests  git                 command -v git
+tests  python3-venv        python3 -c 'import ensurepip, venv'
+tests  openssh-client      command -v sftp
+tests  openssl             command -v openssl
+tests  putty-tools         command -v psftp
+tests  lftp                command -v lftp
+tests  rclone              command -v rclone
+tests  curl                command -v curl
+tests  sshfs               command -v sshfs
+tests  fuse3               command -v fusermount3
+tests  rsync               command -v rsync
+tests  postgresql          command -v initdb || ls /usr/lib/postgresql/*/bin/initdb
+bench  openssh-client      command -v sftp
+bench  openssh-server      test -x /usr/sbin/sshd
+bench  rclone              command -v rclone
+bench  proftpd-core        test -x /usr/sbin/proftpd
+bench  proftpd-mod-crypto  test -e /usr/lib/proftpd/mod_sftp.so
 TABLE
 [ -n "$missing" ] || exit 0
 

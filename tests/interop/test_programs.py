@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import checkout_environment, conchgo
 from tests.interop.asyncssh_client import sftp_client
 from tests.interop.commands import address, curl, lftp, psftp, rclone, run, scp, sftp
 from tests.interop.mount import mounted
@@ -18,7 +19,7 @@ from tests.interop.paramiko_client import connected
 from tests.interop.service import PASSWORD, USERNAME, Target, check_log
 from tests.interop.trees import content
 from tests.programs import require_program
-from tests.stories.processes import Process, checkout_environment, conchgo, running
+from tests.stories.processes import Process, running
 
 CONTENT = content(300_000)
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.checkout import checkout_environment, conchgo
 from tests.interop.service import PASSWORD, USERNAME
-from tests.stories.processes import checkout_environment, conchgo, running
+from tests.stories.processes import running
 
 _NOT_POST_QUANTUM = "does not provide protection against post-quantum attacks"
 

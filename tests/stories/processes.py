@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -79,29 +77,6 @@ def running(command: Sequence[str], directory: Path, **options: Any) -> Iterator
         yield process
     finally:
         process.close()
-
-
-def conchgo(*arguments: str) -> list[str]:
-    """The command line of `conchgo`, of the code under test."""
-    return [sys.executable, "-c", "from conchgo.cli.main import main; main()", *arguments]
-
-
-def twistd(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *arguments]
-
-
-def checkout_environment(**more: str) -> Mapping[str, str]:
-    """What the commands above need when they run in another directory."""
-    checkout = str(Path(__file__).parents[2])
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("CONCHGO_")}
-    return {**ours, "PYTHONPATH": checkout, **more}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

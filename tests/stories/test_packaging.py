@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.stories.processes import free_port, running, sftp
+from tests.checkout import free_port
+from tests.stories.processes import running, sftp
 
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = ("conchgo", "twisted", "setup.py", "pyproject.toml", "README.md", "LICENSE")

@@ -13,7 +13,8 @@ from typing import Any
 import paramiko
 import pytest
 
-from tests.stories.processes import Process, checkout_environment, conchgo, running, sftp
+from tests.checkout import checkout_environment, conchgo
+from tests.stories.processes import Process, running, sftp
 
 
 @pytest.fixture

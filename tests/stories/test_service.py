@@ -22,7 +22,8 @@ import pytest
 from conchgo.accounts.model import User
 from conchgo.service.accounts import account_store
 from conchgo.service.settings import load
-from tests.stories.processes import PATIENCE, Process, checkout_environment, conchgo, free_port, running, sftp, twistd
+from tests.checkout import checkout_environment, conchgo, free_port, twistd
+from tests.stories.processes import PATIENCE, Process, running, sftp
 
 PASSWORD = "a password to look for"
 RUNNERS: dict[str, Callable[[str], list[str]]] = {

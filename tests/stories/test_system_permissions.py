@@ -10,10 +10,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from tests.checkout import checkout_environment, conchgo
 from tests.interop.asyncssh_client import in_loop, sftp_client
 from tests.interop.service import PASSWORD, USERNAME, Target, check_log
 from tests.programs import require_program
-from tests.stories.processes import checkout_environment, conchgo, running
+from tests.stories.processes import running
 
 #: root passes by the modes of files by these; without them it is held to them like everybody.
 _PRIVILEGES = "-dac_override,-dac_read_search,-chown,-fowner"

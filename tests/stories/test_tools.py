@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import checkout_environment, free_port
 from tests.programs import require_program
-from tests.stories.processes import checkout_environment, free_port, running, sftp
+from tests.stories.processes import running, sftp
 
 CHECKOUT = Path(__file__).parents[2]
 UNITS = sorted((CHECKOUT / "etc" / "systemd").iterdir())

@@ -1,0 +1,54 @@
+"""Everything that is measured, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tests.benchmarks import flood, logins, memory, round_trip, small_files, stats
+from tests.benchmarks.bulk import CIPHERS, Bulk
+from tests.benchmarks.configurations import CONFIGURATIONS
+from tests.benchmarks.figures import Sample
+from tests.benchmarks.places import DISK, STREAMS, TMPFS
+from tests.benchmarks.plan import Plan
+from tests.benchmarks.servers import Server
+
+_ALL: Final = tuple(CONFIGURATIONS)
+_PYTHON_AND_SSHD: Final = ("conchgo", "sshd", "asyncssh")
+_AGAINST_SSHD: Final = ("conchgo", "sshd")
+_BOTH: Final = (TMPFS, DISK)
+#: Where no file is read or written, or where it makes no difference.
+_TMPFS_ONLY: Final = (TMPFS,)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A measurement, and of which servers it is taken on which places.
+
+    With `fresh` each is taken on a server of its own, which has done nothing before, and once: not in every round.
+    """
+
+    group: str
+    measure: Callable[[Server, Plan], Iterator[Sample]]
+    servers: tuple[str, ...] = _ALL
+    places: tuple[str, ...] = _BOTH
+    fresh: bool = False
+
+
+_FIRST, *_OTHER_CIPHERS = CIPHERS
+
+KINDS: Final = (
+    Kind("bulk", Bulk(_FIRST).measure),
+    *(Kind("bulk", Bulk(cipher).measure, places=_TMPFS_ONLY) for cipher in _OTHER_CIPHERS),
+    *(Kind("streams", Bulk(_FIRST, streams).measure, _PYTHON_AND_SSHD) for streams in STREAMS if streams > 1),
+    Kind("small-files", small_files.measure),
+    Kind("stat", stats.measure),
+    Kind("stat-beside-bulk", stats.measure_beside_bulk, _PYTHON_AND_SSHD),
+    Kind("logins", logins.measure, places=_TMPFS_ONLY),
+    Kind("round-trip", round_trip.measure, _AGAINST_SSHD, _TMPFS_ONLY),
+    Kind("memory", memory.measure, _PYTHON_AND_SSHD, _TMPFS_ONLY, fresh=True),
+    Kind("flood", flood.measure, _PYTHON_AND_SSHD, _TMPFS_ONLY, fresh=True),
+)
+
+GROUPS: Final = tuple(dict.fromkeys(kind.group for kind in KINDS))

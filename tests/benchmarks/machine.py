@@ -1,0 +1,67 @@
+"""On what was measured: machine, system, and the versions of all parts."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks.runner import Run
+
+_LIBRARIES: Final = ("conchgo", "Twisted", "cryptography", "asyncssh")
+
+
+def describe(run: Run, load: float) -> Mapping[str, str]:
+    """Lines of what and its value, in order. `load` is what the machine had to do before the run."""
+    places = ", ".join(f"{place.name} is {place.file_system}" for place in run.places)
+    plan = run.plan
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": f"{_processor()}, {os.cpu_count()} cores, load before the run {load:.1f}",
+        "system": f"{platform.system()} {platform.release()}, {_distribution()}",
+        "file systems": places,
+        "conchgo": f"{version('conchgo')}{_commit()}, Python {platform.python_version()}",
+        "libraries": ", ".join(filter(None, map(_library, _LIBRARIES[1:]))),
+        "client": _output("ssh", "-V"),
+        "servers": ", ".join(f"{name} ({software})" for name, software in run.software.items()),
+        "not measured": ", ".join(f"{name} (missing: {reason})" for name, reason in run.missing.items()) or "-",
+        "amounts": f"{plan.rounds} rounds, {plan.size / 2**20:g} MiB, {plan.small_files:,} small files, "
+        f"{plan.sessions:,} sessions, round trip {plan.round_trip * 1000:g} ms",
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _distribution() -> str:
+    return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+
+
+def _library(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
+
+
+def _commit() -> str:
+    """Of the checkout, where it is one."""
+    commit = _output("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
+    return f" ({commit})" if commit.isalnum() else ""
+
+
+def _output(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return (done.stdout + done.stderr).strip()
