@@ -37,7 +37,9 @@ class Avatar(ConchUser):
         refuse: Callable[[str, str], None],
     ) -> None:
         super().__init__()
-        self.user = user
+        # Not the whole user: an idle session does not need his password's hash.
+        self._username = user.username
+        self._max_sessions = user.max_sessions
         self.files: ISFTPServer | None = None
         self._runner = runner
         self._registry = registry
@@ -51,11 +53,11 @@ class Avatar(ConchUser):
         if name != b"sftp":
             self._refuse("exec", f"unknown subsystem {escaped(name[:_SHOWN])}")
             return None
-        if not self._registry.has_room(self.user.username, self.user.max_sessions):
-            self._refuse("exec", f"too many open sessions: {self.user.max_sessions} allowed")
-            return Notice(f"Too many open sessions: {self.user.max_sessions} allowed. Close one first.", 1)
-        engine = sftp_engine(ISFTPServer(self), self._runner, self.user.username, self._reactor, self._registry.handles)
-        return self._registry.register(engine, self.user.username)
+        if not self._registry.has_room(self._username, self._max_sessions):
+            self._refuse("exec", f"too many open sessions: {self._max_sessions} allowed")
+            return Notice(f"Too many open sessions: {self._max_sessions} allowed. Close one first.", 1)
+        engine = sftp_engine(ISFTPServer(self), self._runner, self._username, self._reactor, self._registry.handles)
+        return self._registry.register(engine, self._username)
 
     def command(self, line: bytes, environment: Mapping[bytes, bytes]) -> Program:
         words = line.split(maxsplit=1)
@@ -65,4 +67,4 @@ class Avatar(ConchUser):
 
     def shell(self) -> Program:
         self._refuse("shell", "there is no shell")
-        return Notice(f"Hi {self.user.username}! This is a file server without a shell: use sftp, or scp.", 1)
+        return Notice(f"Hi {self._username}! This is a file server without a shell: use sftp, or scp.", 1)

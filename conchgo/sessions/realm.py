@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, cast
 
 from twisted.conch.interfaces import IConchUser
@@ -68,7 +69,7 @@ class Realm:
             raise NotImplementedError("conchgo has avatars for IConchUser only")
         login, connected = cast(Login, avatarId), cast(Connected, mind)
         user = login.user
-        permissions = Permissions.parse(user.permissions)
+        permissions = _permissions(tuple(user.permissions.items()))
         if not self._registry.has_room(user.username, user.max_sessions):
             raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
         opened: Deferred[Storage] = self._disk.run(user.username, self._prepared, user)
@@ -86,17 +87,9 @@ class Realm:
     def _logged_in(self, storage: Storage, login: Login, permissions: Permissions, connection_id: str) -> _Avatar:
         user = login.user
         origin = Origin(user.username, connection_id, login.ip)
-        began = time.monotonic()
         runner = SessionRunner(self._disk)
-
-        def refuse(action: str, reason: str) -> None:
-            self._bus.publish(Event(action, origin, status="refused", reason=reason))
-
-        def logout() -> None:
-            self._bus.publish(Event("logout", origin, elapsed=time.monotonic() - began))
-            runner.when_idle(storage.close)
-
-        avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=refuse)
+        session = _Session(origin, self._bus, runner, storage)
+        avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=session.refuse)
         filesystem = compose(
             storage,
             permissions,
@@ -107,7 +100,33 @@ class Realm:
         )
         avatar.files = FilesystemAdapter(avatar, filesystem, runner, user.username)
         self._bus.publish(Event("login", origin, method=login.method))
-        return IConchUser, avatar, logout
+        return IConchUser, avatar, session.logout
+
+
+class _Session:
+    """What is told of a session besides its files, and its end."""
+
+    __slots__ = ("_began", "_bus", "_origin", "_runner", "_storage")
+
+    def __init__(self, origin: Origin, bus: Bus, runner: SessionRunner, storage: Storage) -> None:
+        self._origin = origin
+        self._bus = bus
+        self._runner = runner
+        self._storage = storage
+        self._began = time.monotonic()
+
+    def refuse(self, action: str, reason: str) -> None:
+        self._bus.publish(Event(action, self._origin, status="refused", reason=reason))
+
+    def logout(self) -> None:
+        self._bus.publish(Event("logout", self._origin, elapsed=time.monotonic() - self._began))
+        self._runner.when_idle(self._storage.close)
+
+
+@lru_cache
+def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
+    """One object for all sessions whose rules are the same: it also remembers what it was asked."""
+    return Permissions.parse(dict(rules))
 
 
 def _start(user: User) -> VirtualPath:

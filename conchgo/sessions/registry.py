@@ -62,6 +62,8 @@ class Registry:
 class RegisteredProgram:
     """A program that is counted until its channel is gone."""
 
+    __slots__ = ("_program", "_registry", "data_received", "drained", "input_ended")
+
     def __init__(self, program: Program, registry: Registry) -> None:
         self._program = program
         self._registry = registry

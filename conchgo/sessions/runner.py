@@ -16,6 +16,8 @@ T = TypeVar("T")
 class SessionRunner:
     """A `Runner` that knows when none of its session's work is left."""
 
+    __slots__ = ("_at_end", "_pending", "_runner")
+
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._pending = 0

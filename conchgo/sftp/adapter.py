@@ -40,6 +40,8 @@ def _raise_sftp_error(failure: Failure) -> NoReturn:
 class _Worker:
     """Runs work that may block, and turns what goes wrong into Conch's errors."""
 
+    __slots__ = ("_owner", "_runner")
+
     def __init__(self, runner: Runner, owner: str) -> None:
         self._runner = runner
         self._owner = owner
@@ -60,6 +62,8 @@ class FilesystemAdapter:
 
     `filesystem` offers the Filesystem itself to whoever can use it (conchgo's engine does: the fast path).
     """
+
+    __slots__ = ("_worker", "avatar", "filesystem")
 
     def __init__(self, avatar: object, filesystem: Filesystem, runner: Runner, owner: str) -> None:
         self.avatar = avatar

@@ -35,6 +35,8 @@ NAMES_PER_REPLY: Final = 100
 class FilesystemServer:
     """A `conchgo.sftp.server.Server`. `owner` is whose turn it is in the thread pool."""
 
+    __slots__ = ("_at_once", "_extensions", "_owner", "_runner", "cancelled", "filesystem")
+
     def __init__(self, filesystem: Filesystem, runner: Runner, owner: str, extensions: Mapping[bytes, Row]) -> None:
         self.filesystem = filesystem
         self._runner = runner

@@ -46,6 +46,8 @@ class Packet:
 class Framer:
     """Takes bytes in, gives packets out. Holds at most what is fed: its caller bounds that."""
 
+    __slots__ = ("_input", "_to_skip")
+
     def __init__(self) -> None:
         self._input = ByteQueue()
         self._to_skip = 0

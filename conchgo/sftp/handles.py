@@ -86,6 +86,8 @@ class HandleBudget:
 class HandleTable:
     """Handles by the name that the client has for each: a counter, so that none is ever used twice."""
 
+    __slots__ = ("_budget", "_handles", "_limit", "_next", "_owner")
+
     def __init__(self, limit: int = c.MAX_HANDLES, budget: HandleBudget | None = None, owner: str = "") -> None:
         self._limit: Final = limit
         self._budget: Final = budget or HandleBudget(limit, limit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.conch.interfaces import ISFTPServer
 from twisted.internet.interfaces import IReactorTime
 
@@ -13,11 +15,13 @@ from conchgo.sftp.engine import Engine
 from conchgo.sftp.filesystem_server import FilesystemServer
 from conchgo.sftp.handles import HandleBudget, HandleTable
 
+#: One for all sessions.
+_ROWS: Final = extensions.by_name(extensions.FILESYSTEM)
+
 
 def sftp_engine(server: ISFTPServer, runner: Runner, owner: str, reactor: IReactorTime, budget: HandleBudget) -> Engine:
     """The fast path where `server` is a Filesystem's adapter, the generic path for every other ISFTPServer."""
     handles = HandleTable(budget=budget, owner=owner)
     if isinstance(server, FilesystemAdapter):
-        rows = extensions.by_name(extensions.FILESYSTEM)
-        return Engine(FilesystemServer(server.filesystem, runner, owner, rows), reactor, handles)
+        return Engine(FilesystemServer(server.filesystem, runner, owner, _ROWS), reactor, handles)
     return Engine(ConchServer(server), reactor, handles)

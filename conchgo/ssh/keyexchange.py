@@ -5,9 +5,12 @@ Conch does the mathematics; what is negotiated, when which message may come, and
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
+from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.transport import (
     DISCONNECT_KEY_EXCHANGE_FAILED,
     DISCONNECT_PROTOCOL_ERROR,
@@ -23,6 +26,7 @@ from conchgo.ssh.ciphers import Protection, protection
 from conchgo.ssh.compression import DELAYED_ZLIB, Compressor, Decompressor
 from conchgo.ssh.negotiation import (
     EXTENSIONS_CLIENT,
+    EXTENSIONS_SERVER,
     STRICT_CLIENT,
     STRICT_SERVER,
     Agreement,
@@ -42,6 +46,8 @@ MAX_KEXINIT: Final = 16 * 1024
 #: Messages of ours that may wait for the end of an exchange, and their bytes (a PONG is as long as its PING).
 MAX_WAITING: Final = 4096
 MAX_WAITING_BYTES: Final = 1024 * 1024
+#: What nobody asks for once the new keys are in force; which of them are there depends on the key exchange.
+_OF_ONE_EXCHANGE: Final = ("ourKexInitPayload", "otherKexInitPayload", "ecPub", "dhSecretKeyPublicMP")
 
 
 class NewKeys:
@@ -71,15 +77,12 @@ class KeyExchanges(SSHServerTransport):
 
     factory: ServerFactory
     authenticated: bool
+    transport: Any
     nextEncryptions: NewKeys  # type: ignore[assignment]  # Conch calls its setKeys, and nothing else of it
     _blockedByKeyExchange: list[tuple[int, bytes]]
 
     def __init__(self, factory: ServerFactory) -> None:
         self.factory = factory
-        self.supportedCiphers = list(factory.algorithms.ciphers)
-        self.supportedMACs = list(factory.algorithms.macs)
-        self.supportedCompressions = list(factory.algorithms.compressions)
-        self.supportedPublicKeys = list(factory.host_signatures)
         self._sealer = Sealer()
         self._opener = Opener()
         self._expected = MSG_KEXINIT
@@ -88,6 +91,11 @@ class KeyExchanges(SSHServerTransport):
         self._compression_allowed = False
         self._waiting_bytes = 0
         self._rekey_timer: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """As Conch's, without ciphers of its own."""
+        self.transport.write(self.ourVersionString + b"\r\n")
+        self.sendKexInit()
 
     @property
     def exchanging(self) -> bool:
@@ -149,14 +157,21 @@ class KeyExchanges(SSHServerTransport):
         self._sealer.compressor = self.nextEncryptions.compressor()
         if self._expected == MSG_KEXINIT:
             self._opener.decompressor = self.nextEncryptions.decompressor()
+            del self.nextEncryptions
 
     # Sent
 
     def sendKexInit(self) -> None:
-        """The first time with the words that say: strictly, please."""
+        """RFC 4253, section 7.1; the first time with the words that say: strictly, please."""
+        ours = self.factory.algorithms
         strict = (STRICT_SERVER,) if self.sessionID is None else ()
-        self.supportedKeyExchanges = [*self.factory.algorithms.key_exchanges, *strict]
-        super().sendKexInit()
+        both_ways = (ours.ciphers, ours.ciphers, ours.macs, ours.macs, ours.compressions, ours.compressions)
+        lists = ((*ours.key_exchanges, *strict, EXTENSIONS_SERVER), self.factory.host_signatures, *both_ways, (), ())
+        names = b"".join(NS(b",".join(names)) for names in lists)
+        self.ourKexInitPayload = bytes((MSG_KEXINIT,)) + secrets.token_bytes(16) + names + bytes(5)
+        self.sendPacket(MSG_KEXINIT, self.ourKexInitPayload[1:])
+        self._keyExchangeState = self._KEY_EXCHANGE_REQUESTED
+        self._blockedByKeyExchange = []
         self.exchange_begins()
 
     def _rekey(self) -> None:
@@ -184,7 +199,7 @@ class KeyExchanges(SSHServerTransport):
             self._strict = STRICT_CLIENT in offer.key_exchanges
             if self._strict and self._opener.packets > 1:
                 raise ProtocolViolation("a message before the first KEXINIT of a strict key exchange")
-        agreement = negotiate(offer, self.factory.algorithms, self.supportedPublicKeys)
+        agreement = negotiate(offer, self.factory.algorithms, self.factory.host_signatures)
         self.otherKexInitPayload = bytes((MSG_KEXINIT,)) + packet
         self.kexAlg, self.keyAlg = agreement.key_exchange, agreement.host_key
         self.nextEncryptions = NewKeys(agreement)
@@ -236,7 +251,16 @@ class KeyExchanges(SSHServerTransport):
         decompressor = self.nextEncryptions.decompressor() if self._compression_allowed else None
         self._opener.use(self.nextEncryptions.incoming, decompressor, reset_sequence=self._strict)
         self._expected = MSG_KEXINIT
+        self._forget_exchange()
         self._set_rekey_timer(self.factory.clock.callLater(self.factory.settings.rekey_seconds, self._rekey))
+
+    def _forget_exchange(self) -> None:
+        """Conch keeps it all; a session that does nothing for hours would carry it along."""
+        for name in _OF_ONE_EXCHANGE:
+            with suppress(AttributeError):
+                delattr(self, name)
+        if self._compression_allowed:
+            del self.nextEncryptions
 
     def wait_for_exchange(self, number: int, payload: bytes) -> None:
         """Keep a message of ours until everything may be sent again; too much of that ends the connection."""

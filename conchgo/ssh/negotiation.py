@@ -16,6 +16,7 @@ from conchgo.ssh.wire import ProtocolViolation, Reader
 STRICT_CLIENT: Final = b"kex-strict-c-v00@openssh.com"
 STRICT_SERVER: Final = b"kex-strict-s-v00@openssh.com"
 EXTENSIONS_CLIENT: Final = b"ext-info-c"
+EXTENSIONS_SERVER: Final = b"ext-info-s"
 
 
 @dataclass(frozen=True, slots=True)

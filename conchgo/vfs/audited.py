@@ -22,6 +22,8 @@ T = TypeVar("T")
 class _Audit:
     """Publishes what comes of a session's requests."""
 
+    __slots__ = ("origin", "publish")
+
     def __init__(self, origin: Origin, bus: Bus) -> None:
         self.origin = origin
         self.publish = bus.publish
@@ -166,6 +168,8 @@ class AuditedFile:
 
 class AuditedFilesystem:
     """A `Filesystem` whose every change, open and refusal is published; `at_once` is another one."""
+
+    __slots__ = ("_audit", "_filesystem", "at_once", "identity", "start")
 
     def __init__(
         self, filesystem: SessionFilesystem, origin: Origin, bus: Bus, at_once: AuditedFilesystem | None = None

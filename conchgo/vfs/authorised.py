@@ -89,6 +89,8 @@ def _not_open_for_writing(*_: object) -> NoReturn:
 class Authorised:
     """A storage behind the permissions of one user. It follows no links: `Links` asks again for where they lead."""
 
+    __slots__ = ("_free_space", "_hard_links", "_links", "_permissions", "_storage")
+
     def __init__(self, storage: Storage, permissions: Permissions) -> None:
         self._storage = storage
         self._permissions = permissions

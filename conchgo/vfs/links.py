@@ -39,6 +39,8 @@ class Links:
     stands is refused, for only the resolved path's permissions decide.
     """
 
+    __slots__ = ("_beneath", "_readable", "_storage")
+
     def __init__(self, storage: Storage, beneath: Storage) -> None:
         self._storage = storage
         self._beneath = beneath

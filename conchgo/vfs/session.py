@@ -24,6 +24,8 @@ _OPEN_TRIES: Final = 10
 class SessionFilesystem:
     """A `Filesystem` over an authorised storage."""
 
+    __slots__ = ("_links", "_storage", "identity", "start")
+
     def __init__(self, storage: Authorised, links: Links, identity: Identity, start: VirtualPath) -> None:
         self._storage = storage
         self._links = links

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 from twisted.conch.interfaces import IConchUser, ISFTPServer
 from twisted.internet.defer import Deferred
@@ -9,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from conchgo.accounts.model import Filters, User
+from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
 from conchgo.edge.pools import Inline
 from conchgo.errors import Failure, InvalidArgument, LoginRefused, NotADirectory, PermissionDenied
@@ -104,6 +106,13 @@ class RealmTests(SynchronousTestCase):
         filesystem.mkdir(VirtualPath((b"new",)))
         with self.assertRaises(PermissionDenied):
             filesystem.rmdir(VirtualPath((b"new",)))
+
+    def test_sessions_with_the_same_rules_share_what_is_made_of_them(self) -> None:
+        with patch.object(Permissions, "parse", wraps=Permissions.parse) as parse:
+            for name in ("alice", "bob"):
+                rules = {"/": ("list",), "/only/in/this/test": ("upload",)}
+                self.successResultOf(self.login(replace(ALICE, username=name, permissions=rules)))
+        self.assertEqual(parse.call_count, 1)
 
     def test_login_and_logout_are_told(self) -> None:
         _, _, logout = self.successResultOf(self.login())

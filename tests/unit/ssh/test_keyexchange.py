@@ -373,6 +373,21 @@ def test_the_time_begins_again_with_the_clients_new_keys(clock, factory) -> None
     assert client.key_exchanges == 2
 
 
+@pytest.mark.parametrize("kex", [b"curve25519-sha256", b"diffie-hellman-group14-sha256"])
+def test_what_an_exchange_needed_is_gone_after_it(clock, factory, kex) -> None:
+    """Payloads and keys are kilobytes of every idle connection."""
+    client = RawClient()
+    client.supportedKeyExchanges = [kex]
+    _, wire = log_in(factory, client=client)
+    leftovers = {"ourKexInitPayload", "otherKexInitPayload", "ecPub", "dhSecretKey", "dhSecretKeyPublicMP"}
+    leftovers |= {"nextEncryptions", "currentEncryptions"}
+    for exchanges in (1, 2):
+        assert client.key_exchanges == exchanges
+        assert not leftovers & vars(wire.server).keys()
+        clock.advance(factory.settings.rekey_seconds)
+        wire.pump()
+
+
 # New keys in time: what may come meanwhile
 
 
