@@ -33,6 +33,7 @@ programs:
 	@sh tests/install_programs.sh
 
 bench: .venv/installed-for-bench
+	@mkdir -p -m 700 var
 	$(BIN)/python -m tests.benchmarks --json var/bench.json --plot docs/performance.png --docs docs/performance.md
 
 bench-programs:

@@ -5,8 +5,8 @@
 set -u
 
 missing=""
-while read -r for package check; do
-    case " ${*:-tests} " in *" $package "* | *" $for "*) ;; *) continue ;; esac
+while read -r group package check; do
+    case " ${*:-tests} " in *" $package "* | *" $group "*) ;; *) continue ;; esac
     sh -c "$check" >/dev/null 2>&1 </dev/null || missing="$missing $package"
 done <<'TABLE'
 tests  make                command -v make

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,14 +46,14 @@ def main(
     """
     # An end from outside must end the servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    load = os.getloadavg()[0]
+    load, start = os.getloadavg()[0], time.monotonic()
     given = {"rounds": options["rounds"], "size": options["size"] and options["size"] * MIB}
     plan = dataclasses.replace(
         QUICK if options["quick"] else FULL, **{name: value for name, value in given.items() if value}
     )
     with prepared(plan, tmpfs, disk) as places, tempfile.TemporaryDirectory(prefix="servers-", dir=disk) as state:
         done = run(plan, places, options["only"] or GROUPS, options["server"] or tuple(CONFIGURATIONS), Path(state))
-    report = Report(done, list(goals.judge(done.results)), machine.describe(done, load))
+    report = Report(done, list(goals.judge(done.results)), machine.describe(done, load, time.monotonic() - start))
     report.show()
     if json_file:
         report.write_json(json_file)
@@ -60,7 +61,7 @@ def main(
         plot.draw(report.verdicts, plot_file)
     if docs:
         report.write_docs(docs)
-    if any(name == goals.OURS for name, _ in done.failures):
+    if goals.OURS in done.missing or any(name == goals.OURS for name, _ in done.failures):
         raise click.ClickException(f"{goals.OURS} could not be measured; see above")
 
 

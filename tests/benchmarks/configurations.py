@@ -20,7 +20,7 @@ _SFTPD: Final = "/usr/lib/proftpd/mod_sftp.so"
 
 
 class Missing(Exception):
-    """The server's program is not installed; says what would install it."""
+    """The server's program is not installed; says what installs it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ Subsystem sftp internal-sftp -d {site.home}
 
 def _asyncssh(site: Site) -> Launch:
     if importlib.util.find_spec("asyncssh") is None:
-        raise Missing("pip install asyncssh")
+        raise Missing("not installed: pip install asyncssh")
     module = [sys.executable, "-m", "tests.benchmarks.asyncssh_server"]
     return Launch([*module, *map(str, (site.port, site.host_key, site.public_key))], "bench")
 
@@ -102,7 +102,7 @@ def _rclone(site: Site) -> Launch:
 def _proftpd(site: Site) -> Launch:
     program = _program("proftpd", "proftpd-core")
     if not os.path.exists(_SFTPD):
-        raise Missing("apt-get install proftpd-mod-crypto")
+        raise Missing("not installed: apt-get install proftpd-mod-crypto")
     user = pwd.getpwuid(os.getuid())
     accounts, groups = site.state / "passwd", site.state / "group"
     accounts.write_text(f"bench:*:{user.pw_uid}:{user.pw_gid}::{site.home}:/bin/sh\n")
@@ -152,7 +152,7 @@ def _program(name: str, package: str) -> str:
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
     found = shutil.which(name, path=path)
     if found is None:
-        raise Missing(f"apt-get install {package}")
+        raise Missing(f"not installed: apt-get install {package}")
     return found
 
 

@@ -16,8 +16,12 @@ from tests.benchmarks.runner import Run
 _LIBRARIES: Final = ("conchgo", "Twisted", "cryptography", "asyncssh")
 
 
-def describe(run: Run, load: float) -> Mapping[str, str]:
-    """Lines of what and its value, in order. `load` is what the machine had to do before the run."""
+#: Of servers that do not tell their version to clients.
+_VERSIONS: Final = {"rclone": ("rclone", "version"), "proftpd": ("/usr/sbin/proftpd", "-v")}
+
+
+def describe(run: Run, load: float, seconds: float) -> Mapping[str, str]:
+    """Lines of what and its value, in order. `load` is what the machine had to do before, `seconds` the run took."""
     places = ", ".join(f"{place.name} is {place.file_system}" for place in run.places)
     plan = run.plan
     return {
@@ -28,11 +32,16 @@ def describe(run: Run, load: float) -> Mapping[str, str]:
         "conchgo": f"{version('conchgo')}{_commit()}, Python {platform.python_version()}",
         "libraries": ", ".join(filter(None, map(_library, _LIBRARIES[1:]))),
         "client": _output("ssh", "-V"),
-        "servers": ", ".join(f"{name} ({software})" for name, software in run.software.items()),
-        "not measured": ", ".join(f"{name} (missing: {reason})" for name, reason in run.missing.items()) or "-",
+        "servers": ", ".join(f"{name} ({_software(run, name)})" for name in run.software),
+        "not measured": ", ".join(f"{name} ({reason})" for name, reason in run.missing.items()) or "-",
         "amounts": f"{plan.rounds} rounds, {plan.size / 2**20:g} MiB, {plan.small_files:,} small files, "
-        f"{plan.sessions:,} sessions, round trip {plan.round_trip * 1000:g} ms",
+        f"{plan.sessions:,} sessions, round trip {plan.round_trip * 1000:g} ms, {seconds / 60:.0f} minutes in all",
     }
+
+
+def _software(run: Run, name: str) -> str:
+    version_line = _output(*_VERSIONS[name]).partition("\n")[0] if name in _VERSIONS else ""
+    return version_line or run.software[name].removeprefix("SSH-2.0-")
 
 
 def _processor() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 #: Seconds after which something that must happen has not happened.
-PATIENCE: Final = 60
+PATIENCE: Final = 300
 #: In a packet's payload: the message's number and the cookie.
 _BEFORE_NAME_LISTS: Final = 1 + 16
 #: Of the ten name-lists: from server to client.

@@ -49,7 +49,8 @@ def part(streams: int) -> str:
 @contextmanager
 def prepared(plan: Plan, tmpfs: Path, disk: Path) -> Iterator[tuple[Place, ...]]:
     """Both places with their files; afterwards nothing is left."""
-    disk.mkdir(parents=True, exist_ok=True)
+    for where in (tmpfs, disk):
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = [Path(tempfile.mkdtemp(prefix="conchgo-bench-", dir=where)) for where in (tmpfs, disk)]
     try:
         local = made[0] / "local"

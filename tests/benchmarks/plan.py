@@ -18,9 +18,9 @@ class Plan:
     small_files: int = 2000
     small_file_size: int = 4 * _KIB
     stats: int = 3000
-    pipelined_stats: int = 20_000
+    pipelined_stats: int = 10_000
     #: Transfers of a whole file that a stat is measured beside.
-    transfers_beside_stats: int = 3
+    transfers_beside_stats: int = 2
     logins: int = 24
     sessions: int = 1000
     #: Of servers that start processes for each session.

@@ -59,9 +59,9 @@ class _Turns:
             for place in self._run.places:
                 try:
                     server = stack.enter_context(self._workshop.running(name, place))
-                except Missing as reason:
+                except (Missing, RuntimeError) as reason:
                     self._run.missing[name] = str(reason)
-                    self._progress.console.print(f"{name} is not installed: {reason}")
+                    self._progress.console.print(f"{name} is left out: {reason}", markup=False)
                     break
                 self._servers[name, place.name] = server
                 self._run.software[name] = server.offer.software
