@@ -10,8 +10,7 @@ import pytest
 
 from tests.interop.commands import address, run, sftp, ssh, ssh_options
 from tests.interop.keys import KEY_TYPES
-from tests.interop.service import Servers, Service
-from tests.interop.starter import FAST, GENERIC
+from tests.interop.service import Service
 from tests.interop.trees import content
 from tests.programs import require_program
 
@@ -45,16 +44,6 @@ def test_passwords(fast_service: Service, tmp_path: Path, password: str, status:
     environment = {"SSH_ASKPASS": str(helper), "SSH_ASKPASS_REQUIRE": "force"}
     arguments = [require_program("ssh"), *options, *ssh_options(fast_service), address(fast_service).rstrip(":")]
     run(arguments, env=environment, status=status)
-
-
-@pytest.mark.parametrize("path", [FAST, GENERIC])
-def test_new_keys_in_the_middle_of_a_transfer(servers: Servers, local: Path, path: str) -> None:
-    service = servers.start(path=path)
-    (local / "file").write_bytes(content(5 * 1024 * 1024))
-    options = ["-oRekeyLimit=1M", "-oLogLevel=DEBUG1", "-v"]
-    output = sftp(service, f"put {local}/file /file", f"get /file {local}/back", options=options)
-    assert output.count(b"SSH2_MSG_NEWKEYS received") > 5
-    assert (local / "back").read_bytes() == (service.home / "file").read_bytes() == content(5 * 1024 * 1024)
 
 
 def test_several_channels_share_a_connection(fast_service: Service, local: Path) -> None:
