@@ -1,6 +1,7 @@
 # make serve     a server on 127.0.0.1:2022, with all its state in ./var
 # make test      lint, types, layers, tests
 # make test-all  the same with the full matrices and the big sizes
+# make soak      200 sessions at once with mixed work and random ends, again and again for an hour (MINUTES=60, SEED=...)
 # make lint      lint, types, layers only
 # make bench     conchgo's speed beside other servers', into docs/performance.md, some 15 minutes; see there
 # make bench-programs  installs these servers (Debian also starts some of them as services)
@@ -9,8 +10,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG := var/conchgo.toml
+MINUTES ?= 60
 
-.PHONY: serve test test-all lint programs bench bench-programs clean
+.PHONY: serve test test-all soak lint programs bench bench-programs clean
 
 serve: $(CONFIG)
 	@printf '\n  sftp -P 2022 demo@127.0.0.1\n\n'
@@ -22,6 +24,9 @@ test: lint programs
 
 test-all: lint programs
 	$(BIN)/pytest -n 2
+
+soak: .venv/installed-for-tests
+	SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) $(BIN)/pytest -n 0 -s tests/soak
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

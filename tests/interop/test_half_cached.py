@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from conchgo.storage.residence import in_memory
+from conchgo.storage.residence import Residence, residence
 from tests.interop.asyncssh_client import in_loop, sftp_client
 from tests.interop.commands import curl, psftp, rclone, sftp
 from tests.interop.service import Servers, Service
@@ -51,12 +51,20 @@ CLIENTS = [_psftp, _curl, _rclone, _sftp]
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A directory that is not in memory."""
     for place in (str(tmp_path), "/var/tmp", os.getcwd()):
-        if os.access(place, os.W_OK) and not in_memory(os.stat(place).st_dev):
+        if os.access(place, os.W_OK) and _residence_of(place) is not Residence.MEMORY:
             directory = tempfile.mkdtemp(dir=place)
             yield Path(directory)
             shutil.rmtree(directory)
             return
     pytest.skip("all file systems here are in memory")
+
+
+def _residence_of(place: str) -> Residence:
+    directory = os.open(place, os.O_RDONLY)
+    try:
+        return residence(directory)
+    finally:
+        os.close(directory)
 
 
 @pytest.fixture(params=[FAST, GENERIC])
