@@ -26,13 +26,17 @@ from conchgo.ssh.compression import DELAYED_ZLIB, NONE, Compressor, Decompressor
 from conchgo.ssh.negotiation import STRICT_CLIENT
 from conchgo.ssh.packets import Opener, Sealer
 
+MSG_GLOBAL_REQUEST = 80
 MSG_CHANNEL_OPEN = 90
 MSG_CHANNEL_REQUEST = 98
 _KEY_EXCHANGE = range(20, 50)
 
 
 class RawClient(SSHClientTransport):
-    """Does the key exchange by itself; every other message is only written down in `messages`."""
+    """Does the key exchange by itself; every other message is only written down in `messages`.
+
+    But for the host keys that every login is told: their message is kept in `announced`.
+    """
 
     supportedKeyExchanges = [b"curve25519-sha256"]
     supportedCiphers = [b"aes128-ctr"]
@@ -42,6 +46,7 @@ class RawClient(SSHClientTransport):
 
     def __init__(self) -> None:
         self.messages: list[tuple[int, bytes]] = []
+        self.announced: list[bytes] = []
         self.key_exchanges = 0
 
     def verifyHostKey(self, hostKey: bytes, fingerprint: bytes) -> Deferred[bool]:
@@ -56,6 +61,8 @@ class RawClient(SSHClientTransport):
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
         if messageNum in _KEY_EXCHANGE:
             super().dispatchMessage(messageNum, payload)
+        elif messageNum == MSG_GLOBAL_REQUEST and payload.startswith(NS(b"hostkeys-00@openssh.com")):
+            self.announced.append(payload)
         else:
             self.messages.append((messageNum, payload))
 
@@ -98,9 +105,9 @@ class RawClient(SSHClientTransport):
     def query_key(self, username: bytes, algorithm: bytes, blob: bytes) -> None:
         self.userauth(username, b"publickey", b"\0" + NS(algorithm) + NS(blob))
 
-    def signed_message(self, username: bytes, algorithm: bytes, blob: bytes) -> bytes:
+    def signed_message(self, username: bytes, algorithm: bytes, blob: bytes, method: bytes = b"publickey") -> bytes:
         """What a signature of a public key login is made over (RFC 4252, section 7)."""
-        parts = (username, b"ssh-connection", b"publickey")
+        parts = (username, b"ssh-connection", method)
         head = NS(self.sessionID) + bytes([MSG_USERAUTH_REQUEST]) + b"".join(map(NS, parts))
         return head + b"\1" + NS(algorithm) + NS(blob)
 

@@ -32,16 +32,13 @@ from twisted.conch.ssh.connection import (
 from twisted.logger import Logger
 
 from conchgo.ssh.channel import FlowChannel
+from conchgo.ssh.hostkey_proof import PROOF, HostKeyProofs
 from conchgo.ssh.liveness import IdleTimeout, Keepalive
 from conchgo.ssh.session import Programs, SessionChannel
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
 if TYPE_CHECKING:
     from conchgo.ssh.transport import ServerTransport
-
-#: ping@openssh.com (OpenSSH PROTOCOL, 1.9).
-MSG_PING: Final = 192
-MSG_PONG: Final = 193
 
 #: A packet costs as much as hundreds of its bytes: no client of good will asks for smaller ones.
 MIN_REMOTE_PACKET: Final = 256
@@ -75,6 +72,8 @@ class Connection(SSHConnection):
         self._watches = (Keepalive(self), IdleTimeout(self))
         for watch in self._watches:
             watch.start()
+        self._proofs = HostKeyProofs(self.transport)
+        self._proofs.announce()
 
     def serviceStopped(self) -> None:
         for watch in self._watches:
@@ -114,10 +113,11 @@ class Connection(SSHConnection):
             self.transport.factory.connection_idle(self.transport)
 
     def _global_request(self, fields: Reader) -> None:
-        """None is granted; the answer is all that a keepalive wants."""
-        fields.string()
-        if fields.boolean():
-            self.transport.sendPacket(MSG_REQUEST_FAILURE, b"")
+        """All but one are refused; the answer is all that a keepalive wants."""
+        name, want_reply = fields.string(), fields.boolean()
+        if want_reply:
+            proof = self._proofs.prove(fields) if name == PROOF else None
+            self.transport.sendPacket(MSG_REQUEST_FAILURE if proof is None else MSG_REQUEST_SUCCESS, proof or b"")
 
     def _open(self, fields: Reader) -> None:
         kind, remote_id, window, max_packet = fields.string(), fields.uint32(), fields.uint32(), fields.uint32()
@@ -195,11 +195,6 @@ class Connection(SSHConnection):
         channel, name, want_reply = self._channel(fields), fields.string(), fields.boolean()
         channel.request(name, want_reply, fields)
 
-    def _ping(self, fields: Reader) -> None:
-        data = fields.string()
-        fields.end()
-        self.transport.sendPacket(MSG_PONG, NS(data))
-
     def _unasked(self, fields: Reader) -> None:
         raise ProtocolViolation("an answer to a channel that was not opened")
 
@@ -222,5 +217,4 @@ _HANDLERS: Final[dict[int, Callable[[Connection, Reader], None]]] = {
     MSG_CHANNEL_REQUEST: Connection._request,
     MSG_CHANNEL_SUCCESS: Connection._ignored,
     MSG_CHANNEL_FAILURE: Connection._ignored,
-    MSG_PING: Connection._ping,
 }

@@ -54,6 +54,9 @@ class ServerFactory(SSHFactory):
         self.host_signatures = tuple(
             name for name in algorithms.host_signatures if HOST_SIGNATURES[name] in self.privateKeys
         )
+        in_use = dict.fromkeys(HOST_SIGNATURES[name] for name in self.host_signatures)
+        #: By what clients know them by, their public part on the wire.
+        self.host_keys = {self.publicKeys[kind].blob(): self.privateKeys[kind] for kind in in_use}
         self.startups = Startups(settings.max_startups, settings.max_startups_per_host)
         self.transports: set[ServerTransport] = set()
         self.draining = False

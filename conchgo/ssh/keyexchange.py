@@ -22,6 +22,7 @@ from twisted.conch.ssh.transport import (
 )
 from twisted.internet.interfaces import IDelayedCall
 
+from conchgo.ssh.algorithms import HOST_SIGNATURES
 from conchgo.ssh.ciphers import Protection, protection
 from conchgo.ssh.compression import DELAYED_ZLIB, Compressor, Decompressor
 from conchgo.ssh.negotiation import (
@@ -89,6 +90,8 @@ class KeyExchanges(SSHServerTransport):
         self._key_exchanges = 0
         self._strict = False
         self._compression_allowed = False
+        #: The public key that the server proved in the first exchange.
+        self.host_key = b""
         self._waiting_bytes = 0
         self._rekey_timer: IDelayedCall | None = None
 
@@ -233,10 +236,12 @@ class KeyExchanges(SSHServerTransport):
         self._sealer.use(self.nextEncryptions.outgoing, compressor, reset_sequence=self._strict)
         self._keyExchangeState = self._KEY_EXCHANGE_NONE
         if first:
+            self.host_key = self.factory.publicKeys[HOST_SIGNATURES[self.keyAlg]].blob()
             self.sendExtInfo(
                 [
                     (b"server-sig-algs", b",".join(self.factory.algorithms.user_signatures)),
                     (b"ping@openssh.com", b"0"),
+                    (b"publickey-hostbound@openssh.com", b"0"),
                 ]
             )
         waiting, self._blockedByKeyExchange = self._blockedByKeyExchange, []

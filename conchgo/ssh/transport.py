@@ -50,6 +50,10 @@ MAX_MESSAGES_BEFORE_LOGIN: Final = 256
 #: Most bytes of replies for a peer that asks and does not read (channel data stops earlier).
 MAX_UNREAD: Final = 1024 * 1024
 
+#: ping@openssh.com (OpenSSH PROTOCOL, 1.9).
+MSG_PING: Final = 192
+MSG_PONG: Final = 193
+
 _FIRST_USERAUTH_MESSAGE: Final = 50
 _LAST_USERAUTH_MESSAGE: Final = 79
 _KEY_EXCHANGE_MESSAGES: Final = range(20, 50)
@@ -286,6 +290,8 @@ class ServerTransport(KeyExchanges):
             self.key_exchange_message(messageNum, payload)
         elif not self.others_may_come:
             raise ProtocolViolation(f"message {messageNum} during the key exchange")
+        elif messageNum == MSG_PING:
+            self._ping(payload)
         elif messageNum == MSG_SERVICE_REQUEST:
             self.ssh_SERVICE_REQUEST(payload)
         elif messageNum < _FIRST_USERAUTH_MESSAGE:
@@ -298,6 +304,12 @@ class ServerTransport(KeyExchanges):
 
     def sendUnimplemented(self) -> None:
         self.sendPacket(MSG_UNIMPLEMENTED, struct.pack(">L", self._opener.last_sequence))
+
+    def _ping(self, packet: bytes) -> None:
+        fields = Reader(packet)
+        data = fields.string()
+        fields.end()
+        self.sendPacket(MSG_PONG, NS(data))
 
     def ssh_DISCONNECT(self, packet: bytes) -> None:
         self._log.debug("{address}: the client ended the connection", address=self.address)

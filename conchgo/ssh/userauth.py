@@ -46,6 +46,9 @@ MAX_WAITING: Final = 4
 #: What a portal's checkers take, and what its method is called on the wire.
 METHOD_NAMES: Final = {IPublicKeyLogin: b"publickey", IPasswordLogin: b"password"}
 
+#: publickey, but what is signed names the host key too (OpenSSH PROTOCOL, 3.1). EXT_INFO tells of it, no list does.
+HOSTBOUND: Final = b"publickey-hostbound-v00@openssh.com"
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:
@@ -61,9 +64,14 @@ class _Request:
         return cls(fields.string(), fields.string(), fields.string(), fields.rest(), arrived)
 
     @property
+    def listed_method(self) -> bytes:
+        """The method by the name that the server lists."""
+        return b"publickey" if self.method == HOSTBOUND else self.method
+
+    @property
     def is_query(self) -> bool:
         """Whether it only asks if a public key would do (RFC 4252, section 7)."""
-        return self.method == b"publickey" and self.details[:1] == b"\0"
+        return self.listed_method == b"publickey" and self.details[:1] == b"\0"
 
     def shown(self, field: bytes) -> str:
         return escaped(field[:MAX_USERNAME])
@@ -152,7 +160,7 @@ class UserAuth(SSHUserAuthServer):
     # From a request to credentials
 
     def _login(self, request: _Request) -> Any:
-        if request.method not in self._methods:
+        if request.listed_method not in self._methods:
             raise LoginRefused("the method is not offered")
         credentials = _CREDENTIALS[request.method](self, request, Reader(request.details))
         return self.portal.login(credentials, self.transport, IConchUser)
@@ -167,9 +175,12 @@ class UserAuth(SSHUserAuthServer):
 
     def _publickey(self, request: _Request, fields: Reader) -> PublicKeyLogin:
         signed, algorithm, blob = fields.boolean(), fields.string(), fields.string()
+        host_key = fields.string() if request.method == HOSTBOUND else None
         signature = fields.string() if signed else b""
         fields.end()
         username = _username(request)
+        if host_key is not None and host_key != self.transport.host_key:
+            raise LoginRefused("the client means another server: the host key is not that of the key exchange")
         key = load_user_key(algorithm, blob, self.transport.factory.algorithms.user_signatures)
         if signed:
             message = b"".join(
@@ -182,6 +193,7 @@ class UserAuth(SSHUserAuthServer):
                     b"\1",
                     NS(algorithm),
                     NS(blob),
+                    NS(host_key) if host_key is not None else b"",
                 )
             )
             verify_signature(key, algorithm, signature, message)
@@ -214,7 +226,8 @@ class UserAuth(SSHUserAuthServer):
         if self._stopped or self.transport.ended:
             return
         if request.is_query and failure.check(ValidPublicKey):
-            self.transport.sendPacket(MSG_USERAUTH_PK_OK, request.details[1:])
+            fields = Reader(request.details[1:])
+            self.transport.sendPacket(MSG_USERAUTH_PK_OK, NS(fields.string()) + NS(fields.string()))
             self._answered()
             return
         delay = QUERY_DELAY if request.is_query else self.transport.factory.settings.failure_delay
@@ -242,7 +255,7 @@ class UserAuth(SSHUserAuthServer):
         origin = Origin(
             request.shown(request.username), self.transport.connection_id, self.transport.address, protocol="SSH"
         )
-        return Event("login", origin, "refused", method=request.shown(request.method), reason=reason)
+        return Event("login", origin, "refused", method=request.shown(request.listed_method), reason=reason)
 
     def _tell(self, refusal: Event) -> None:
         """To the audit, and to the log, which is there without one too."""
@@ -276,6 +289,7 @@ class UserAuth(SSHUserAuthServer):
 _CREDENTIALS: Final[dict[bytes, Callable[[UserAuth, _Request, Reader], Any]]] = {
     b"password": UserAuth._password,
     b"publickey": UserAuth._publickey,
+    HOSTBOUND: UserAuth._publickey,
 }
 
 

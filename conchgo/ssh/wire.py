@@ -45,6 +45,10 @@ class Reader:
         """Whatever is left."""
         return self.raw(len(self._data) - self._at)
 
+    @property
+    def at_end(self) -> bool:
+        return self._at == len(self._data)
+
     def end(self) -> None:
         """Nothing may be left."""
         if self._at != len(self._data):

@@ -32,7 +32,10 @@ _PRELOAD = [
 
 @dataclass(frozen=True)
 class Setup:
-    """What to serve, and how. `ssh` holds keys of the configuration's section; the logs are made in `state`."""
+    """What to serve, and how. `ssh` holds keys of the configuration's section; the logs are made in `state`.
+
+    `host_keys` are private keys in PEM that the server has besides the one that all tests know.
+    """
 
     state: str
     users: tuple[User, ...]
@@ -40,6 +43,7 @@ class Setup:
     ssh: Mapping[str, Any] = field(default_factory=dict)
     umask: int = 0o022
     grace_time: float = 3
+    host_keys: tuple[bytes, ...] = ()
 
 
 def start(setup: Setup) -> tuple[BaseProcess, int, Connection]:
@@ -62,6 +66,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     output = os.open(os.path.join(setup.state, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    from twisted.conch.ssh.keys import Key
     from twisted.internet import reactor
 
     from conchgo.accounts.memory import MemoryAccountStore
@@ -79,7 +84,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     server = assemble(
         reactor,
         store=MemoryAccountStore(setup.users),
-        host_keys=[HOST_KEY],
+        host_keys=[HOST_KEY, *map(Key.fromString, setup.host_keys)],
         listen={"tests": AddressEndpoint(reactor, "127.0.0.1", 0)},
         ssh=SSHSection(**{"failure_delay": 0, **setup.ssh}),
         threads=ThreadsSection(),

@@ -152,7 +152,9 @@ def test_ext_info_names_what_user_keys_may_sign_with(factory) -> None:
     (info,) = client.received(7)
 
     signatures = NS(b"server-sig-algs") + NS(b",".join(factory.algorithms.user_signatures))
-    assert info[4:] == signatures + NS(b"ping@openssh.com") + NS(b"0")
+    others = NS(b"ping@openssh.com") + NS(b"0") + NS(b"publickey-hostbound@openssh.com") + NS(b"0")
+    assert struct.unpack(">L", info[:4]) == (3,)
+    assert info[4:] == signatures + others
     assert b"rsa-sha2-512" in info
     assert b"ssh-rsa" not in info
     assert client.numbers == [7]
@@ -304,7 +306,7 @@ def test_no_other_service_before_the_login(factory, name) -> None:
     assert client.disconnect[0] == SERVICE_NOT_AVAILABLE
 
 
-@pytest.mark.parametrize("number", [80, 90, 94, 98, 127, 192, 255])
+@pytest.mark.parametrize("number", [80, 90, 94, 98, 127, 193, 255])
 @pytest.mark.parametrize("asked", [False, True])
 def test_nothing_of_a_session_before_the_login(factory, number, asked) -> None:
     client, wire = connect(factory)
@@ -313,6 +315,50 @@ def test_nothing_of_a_session_before_the_login(factory, number, asked) -> None:
     client.sendPacket(number, NS(b"session") + bytes(12))
     wire.pump()
 
+    assert client.disconnect[0] == PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_ping_before_the_login_is_answered_and_counts(factory, asked) -> None:
+    client, wire = connect(factory)
+    if asked:
+        client.request_userauth()
+    client.sendPacket(192, NS(b"any bytes"))
+    wire.pump()
+    assert client.received(193) == [NS(b"any bytes")]
+
+    for _ in range(MAX_MESSAGES_BEFORE_LOGIN):
+        client.sendPacket(192, NS(b""))
+    wire.pump()
+    assert client.disconnect == (PROTOCOL_ERROR, b"too many messages before the login")
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\0\0\1", NS(b"x") + b"y"])
+def test_a_malformed_ping_ends_the_connection(factory, payload) -> None:
+    client, wire = connect(factory)
+    client.sendPacket(192, payload)
+    wire.pump()
+
+    assert client.disconnect[0] == PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("authenticated", [False, True])
+def test_no_ping_during_a_key_exchange(factory, authenticated) -> None:
+    client, wire = log_in(factory) if authenticated else connect(factory)
+    client.sendKexInit()
+    client.send_now(192, NS(b""))
+    wire.pump()
+
+    assert client.received(193) == []
+    assert client.disconnect[0] == PROTOCOL_ERROR
+
+
+def test_no_ping_before_the_key_exchange(factory) -> None:
+    client = RawClient()
+    client.sendKexInit = lambda: client.send_now(192, NS(b""))
+    connect(factory, client)
+
+    assert client.received(193) == []
     assert client.disconnect[0] == PROTOCOL_ERROR
 
 

@@ -9,12 +9,12 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from conchgo.auth.credentials import PasswordLogin, PublicKeyLogin
+from conchgo.auth.credentials import IPasswordLogin, PasswordLogin, PublicKeyLogin
 from conchgo.errors import Failure
 from conchgo.ssh.settings import SSHSettings
 from conchgo.ssh.userauth import MAX_WAITING, QUERY_DELAY
 from tests.ssh_client import connect
-from tests.ssh_server import Gate, make_factory
+from tests.ssh_server import HOST_KEY, Gate, make_factory
 
 from .test_signatures import SK_ECDSA, SK_ED25519, SecurityKey
 
@@ -30,11 +30,13 @@ RSA = Key(rsa.generate_private_key(65537, 2048))
 class Login:
     """A client that has asked for ssh-userauth, with everything around it."""
 
-    def __init__(self, *keys: Key, **settings: object) -> None:
+    def __init__(self, *keys: Key, host_keys: tuple[Key, ...] = (HOST_KEY,), **settings: object) -> None:
         self.clock = Clock()
         self.gate = Gate(*keys)
         self.events = []
-        self.factory = make_factory(self.clock, self.gate, settings=SSHSettings(**settings), events=self.events)
+        self.factory = make_factory(
+            self.clock, self.gate, settings=SSHSettings(**settings), events=self.events, host_keys=host_keys
+        )
         self.client, self.wire = connect(self.factory, peer=PEER)
         self.client.request_userauth()
         self.pump()
@@ -563,3 +565,77 @@ def test_the_avatar_is_logged_out_once() -> None:
 def test_credentials_do_not_show_the_password() -> None:
     assert "secret" not in repr(PasswordLogin("alice", b"secret", ""))
     assert PublicKeyLogin("alice", b"", "", proven=False) != PublicKeyLogin("alice", b"", "", proven=True)
+
+
+# publickey-hostbound-v00@openssh.com (OpenSSH PROTOCOL, 3.1)
+
+HOSTBOUND = b"publickey-hostbound-v00@openssh.com"
+
+
+def hostbound(login: Login, key: Key, host_key: bytes, signed_host_key: bytes | None = None, **changes: bytes) -> None:
+    """Log in as alice; the signature names `signed_host_key`."""
+    algorithm, blob = key.sshType(), key.public().blob()
+    signed = login.client.signed_message(b"alice", algorithm, blob, changes.get("signed_method", HOSTBOUND))
+    signature = key.sign(signed + NS(host_key if signed_host_key is None else signed_host_key))
+    details = b"\1" + NS(algorithm) + NS(blob) + NS(host_key) + NS(signature)
+    login.client.userauth(b"alice", changes.get("method", HOSTBOUND), details)
+    login.pump()
+
+
+def test_a_login_that_is_bound_to_our_host_key() -> None:
+    login = Login(ED25519)
+    host_key, blob = HOST_KEY.public().blob(), ED25519.public().blob()
+    login.client.userauth(b"alice", HOSTBOUND, b"\0" + NS(b"ssh-ed25519") + NS(blob) + NS(host_key))
+    login.pump()
+    assert login.client.received(PK_OK) == [NS(b"ssh-ed25519") + NS(blob)]
+
+    hostbound(login, ED25519, host_key)
+    assert login.answers == [PK_OK, SUCCESS]
+    assert [asked.proven for asked in login.gate.asked] == [False, True]
+
+
+def test_it_is_bound_to_the_key_of_the_first_exchange() -> None:
+    """A server may have several; that another one belongs to it too is not enough."""
+    other = Key(rsa.generate_private_key(65537, 2048))
+    login = Login(ED25519, host_keys=(HOST_KEY, other))
+    hostbound(login, ED25519, other.public().blob())
+    login.pump(1)
+
+    assert login.answers == [FAILURE]
+    assert login.gate.asked == []
+    (refusal,) = login.events
+    assert refusal.method == "publickey"
+    assert refusal.reason == "the client means another server: the host key is not that of the key exchange"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"signed_host_key": Key(ed25519.Ed25519PrivateKey.generate()).public().blob()},
+        {"signed_host_key": b""},
+        {"signed_method": b"publickey"},
+    ],
+)
+def test_a_signature_for_somebody_else_is_wrong(changes) -> None:
+    login = Login(ED25519)
+    hostbound(login, ED25519, HOST_KEY.public().blob(), **changes)
+    login.pump(1)
+
+    assert login.answers == [FAILURE]
+    assert login.gate.asked == []
+
+
+def test_a_host_key_does_not_belong_into_a_plain_public_key_login() -> None:
+    login = Login(ED25519)
+    hostbound(login, ED25519, HOST_KEY.public().blob(), method=b"publickey")
+
+    assert login.client.disconnect[0] == PROTOCOL_ERROR
+
+
+def test_it_is_not_listed_and_not_offered_where_keys_are_not(monkeypatch) -> None:
+    monkeypatch.setattr(Gate, "credentialInterfaces", (IPasswordLogin,))
+    login = Login(ED25519)
+    hostbound(login, ED25519, HOST_KEY.public().blob())
+    login.pump(1)
+
+    assert login.client.received(FAILURE) == [NS(b"password") + b"\0"]

@@ -1,0 +1,55 @@
+"""After the login clients learn all host keys, and may have it proven that they are ours (OpenSSH PROTOCOL, 2.5).
+
+So a key can be replaced: clients that know one of the server's keys take over the others, `UpdateHostKeys` in OpenSSH.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.conch.ssh.common import NS
+from twisted.conch.ssh.connection import MSG_GLOBAL_REQUEST
+
+from conchgo.ssh.algorithms import HOST_SIGNATURES
+from conchgo.ssh.negotiation import ClientOffer
+from conchgo.ssh.wire import Reader
+
+if TYPE_CHECKING:
+    from conchgo.ssh.transport import ServerTransport
+
+ANNOUNCEMENT: Final = b"hostkeys-00@openssh.com"
+PROOF: Final = b"hostkeys-prove-00@openssh.com"
+
+
+class HostKeyProofs:
+    """Of one connection. Each key is proven once: nobody makes the server sign without end."""
+
+    def __init__(self, transport: ServerTransport) -> None:
+        self._transport = transport
+        self._unproven = dict(transport.factory.host_keys)
+
+    def announce(self) -> None:
+        keys = b"".join(map(NS, self._transport.factory.host_keys))
+        self._transport.sendPacket(MSG_GLOBAL_REQUEST, NS(ANNOUNCEMENT) + b"\0" + keys)
+
+    def prove(self, fields: Reader) -> bytes | None:
+        """A signature for each public key that is left in `fields`; None where one is unknown or was asked for before.
+
+        Raises:
+            ProtocolViolation: these are no keys.
+        """
+        asked = []
+        while not fields.at_end:
+            blob = fields.string()
+            key = self._unproven.pop(blob, None)
+            if key is None:
+                return None
+            asked.append((blob, key))
+        head = NS(PROOF) + NS(self._transport.sessionID or b"")
+        return b"".join(NS(key.sign(head + NS(blob), self._algorithm(key.sshType()))) for blob, key in asked)
+
+    def _algorithm(self, kind: bytes) -> bytes:
+        """What the key signs with: for RSA, whose keys have two, as in the key exchange, or what the client knows."""
+        ours = [name for name in self._transport.factory.host_signatures if HOST_SIGNATURES[name] == kind]
+        theirs = ClientOffer.parse(self._transport.otherKexInitPayload[1:]).host_keys
+        return next((name for name in (self._transport.keyAlg, *theirs) if name in ours), ours[0])
