@@ -11,7 +11,6 @@ from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.connection import MSG_GLOBAL_REQUEST
 
 from conchgo.ssh.algorithms import HOST_SIGNATURES
-from conchgo.ssh.negotiation import ClientOffer
 from conchgo.ssh.wire import Reader
 
 if TYPE_CHECKING:
@@ -51,5 +50,5 @@ class HostKeyProofs:
     def _algorithm(self, kind: bytes) -> bytes:
         """What the key signs with: for RSA, whose keys have two, as in the key exchange, or what the client knows."""
         ours = [name for name in self._transport.factory.host_signatures if HOST_SIGNATURES[name] == kind]
-        theirs = ClientOffer.parse(self._transport.otherKexInitPayload[1:]).host_keys
-        return next((name for name in (self._transport.keyAlg, *theirs) if name in ours), ours[0])
+        preferred = (self._transport.keyAlg, *self._transport.common_host_signatures)
+        return next((name for name in preferred if name in ours), ours[0])

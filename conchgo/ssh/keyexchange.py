@@ -92,6 +92,8 @@ class KeyExchanges(SSHServerTransport):
         self._compression_allowed = False
         #: The public key that the server proved in the first exchange.
         self.host_key = b""
+        #: Of our algorithms for host keys those that the client knows too.
+        self.common_host_signatures: tuple[bytes, ...] = ()
         self._waiting_bytes = 0
         self._rekey_timer: IDelayedCall | None = None
 
@@ -204,6 +206,7 @@ class KeyExchanges(SSHServerTransport):
                 raise ProtocolViolation("a message before the first KEXINIT of a strict key exchange")
         agreement = negotiate(offer, self.factory.algorithms, self.factory.host_signatures)
         self.otherKexInitPayload = bytes((MSG_KEXINIT,)) + packet
+        self.common_host_signatures = tuple(name for name in self.supportedPublicKeys if name in offer.host_keys)
         self.kexAlg, self.keyAlg = agreement.key_exchange, agreement.host_key
         self.nextEncryptions = NewKeys(agreement)
         if agreement.incoming.compression == DELAYED_ZLIB:
