@@ -51,8 +51,11 @@ def main(
     plan = dataclasses.replace(
         QUICK if options["quick"] else FULL, **{name: value for name, value in given.items() if value}
     )
-    with prepared(plan, tmpfs, disk) as places, tempfile.TemporaryDirectory(prefix="servers-", dir=disk) as state:
-        done = run(plan, places, options["only"] or GROUPS, options["server"] or tuple(CONFIGURATIONS), Path(state))
+    try:
+        with prepared(plan, tmpfs, disk) as places, tempfile.TemporaryDirectory(prefix="servers-", dir=disk) as state:
+            done = run(plan, places, options["only"] or GROUPS, options["server"] or tuple(CONFIGURATIONS), Path(state))
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
     report = Report(done, list(goals.judge(done.results)), machine.describe(done, load, time.monotonic() - start))
     report.show()
     if json_file:

@@ -110,4 +110,4 @@ def judge(results: Results) -> Iterator[Verdict]:
             if goal.against:
                 rounds = [a / b for a, b in zip(rounds, samples[goal.against], strict=False) if b]
             value = ours / theirs if theirs else ours
-            yield Verdict(goal, line, ours, theirs, value, min(rounds), max(rounds))
+            yield Verdict(goal, line, ours, theirs, value, min(rounds, default=value), max(rounds, default=value))

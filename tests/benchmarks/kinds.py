@@ -26,7 +26,7 @@ _TMPFS_ONLY: Final = (TMPFS,)
 class Kind:
     """A measurement, and of which servers it is taken on which places.
 
-    With `fresh` each is taken on a server of its own, which has done nothing before, and once: not in every round.
+    With `fresh` each turn has a server of its own, which has done nothing before; with `once` there is one round.
     """
 
     group: str
@@ -34,6 +34,7 @@ class Kind:
     servers: tuple[str, ...] = _ALL
     places: tuple[str, ...] = _BOTH
     fresh: bool = False
+    once: bool = False
 
 
 _FIRST, *_OTHER_CIPHERS = CIPHERS
@@ -47,7 +48,7 @@ KINDS: Final = (
     Kind("stat-beside-bulk", stats.measure_beside_bulk, _PYTHON_AND_SSHD),
     Kind("logins", logins.measure, places=_TMPFS_ONLY),
     Kind("round-trip", round_trip.measure, _AGAINST_SSHD, _TMPFS_ONLY),
-    Kind("memory", memory.measure, _PYTHON_AND_SSHD, _TMPFS_ONLY, fresh=True),
+    Kind("memory", memory.measure, _PYTHON_AND_SSHD, _TMPFS_ONLY, fresh=True, once=True),
     Kind("flood", flood.measure, _PYTHON_AND_SSHD, _TMPFS_ONLY, fresh=True),
 )
 

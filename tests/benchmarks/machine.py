@@ -64,13 +64,14 @@ def _library(name: str) -> str:
 
 def _commit() -> str:
     """Of the checkout, where it is one."""
-    commit = _output("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
-    return f" ({commit})" if commit.isalnum() else ""
+    commit = _output("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*")
+    return f" ({commit})" if commit else ""
 
 
 def _output(*command: str) -> str:
+    """What a program says of itself, wherever it says it; nothing if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return (done.stdout + done.stderr).strip()
+    return "" if done.returncode else (done.stdout + done.stderr).strip()

@@ -18,6 +18,8 @@ TMPFS: Final = "tmpfs"
 DISK: Final = "disk"
 #: How many files of equal size a whole one is split into, for as many streams at once.
 STREAMS: Final = (1, 2, 4)
+#: Of a whole file, with its parts: the client's own, the served one, what is uploaded, and the small ones.
+_COPIES: Final = 6
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,18 @@ def part(streams: int) -> str:
 
 @contextmanager
 def prepared(plan: Plan, tmpfs: Path, disk: Path) -> Iterator[tuple[Place, ...]]:
-    """Both places with their files; afterwards nothing is left."""
+    """Both places with their files; afterwards nothing is left.
+
+    Raises:
+        RuntimeError: there is no room for them.
+    """
     for where in (tmpfs, disk):
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        needed, free = _COPIES * plan.size // MIB, shutil.disk_usage(where).free // MIB
+        if free < needed:
+            raise RuntimeError(
+                f"{where} has {free} MiB free and needs {needed}: make room, or measure a smaller --size"
+            )
     made = [Path(tempfile.mkdtemp(prefix="conchgo-bench-", dir=where)) for where in (tmpfs, disk)]
     try:
         local = made[0] / "local"

@@ -70,14 +70,17 @@ class _Turns:
         turns = [
             (kind, server)
             for kind in kinds
-            for _ in range(1 if kind.fresh else self._run.plan.rounds)
+            for _ in range(1 if kind.once else self._run.plan.rounds)
             for place in kind.places
             for name in kind.servers
             if (server := self._servers.get((name, place)))
         ]
         task = self._progress.add_task("", total=len(turns))
-        for kind, server in turns:
-            self._progress.update(task, description=f"{kind.group}, {server.place.name}, {server.name}")
+        for number, (kind, server) in enumerate(turns, 1):
+            what = f"{kind.group}, {server.place.name}, {server.name}"
+            self._progress.update(task, description=what)
+            if not self._progress.console.is_terminal:
+                self._progress.console.print(f"{number}/{len(turns)} {what}")
             try:
                 self._take(kind, server)
             except (RuntimeError, OSError) as error:
