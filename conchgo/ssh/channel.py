@@ -45,12 +45,12 @@ class FlowChannel(SSHChannel):
     """
 
     name = b"session"
-    conn: Connection
+    conn: Connection  # type: ignore[assignment]
     id: int  # type: ignore[assignment]
     _log = Logger()
 
     def __init__(self, conn: Connection, remote_id: int, remote_window: int, remote_max_packet: int) -> None:
-        super().__init__(WINDOW, MAX_DATA, remote_window, min(remote_max_packet, MAX_DATA), conn)
+        super().__init__(WINDOW, MAX_DATA, remote_window, min(remote_max_packet, MAX_DATA), conn)  # type: ignore[arg-type]
         self.remote_id = remote_id
         self.congested = not conn.writable
         self._output = OutputQueue()

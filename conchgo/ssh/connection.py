@@ -27,8 +27,8 @@ from twisted.conch.ssh.connection import (
     OPEN_CONNECT_FAILED,
     OPEN_RESOURCE_SHORTAGE,
     OPEN_UNKNOWN_CHANNEL_TYPE,
-    SSHConnection,
 )
+from twisted.conch.ssh.service import SSHService
 from twisted.logger import Logger
 
 from conchgo.ssh.channel import FlowChannel
@@ -57,18 +57,22 @@ class _Unavailable(Exception):
         self.text = text
 
 
-class Connection(SSHConnection):
+class Connection(SSHService):
     """Opens session channels for the transport's avatar, and shares the socket fairly between them.
 
     A channel stays known until both sides have closed it, so a message for an unknown one is the peer's fault.
     """
 
+    name = b"ssh-connection"
     transport: ServerTransport
-    channels: dict[int, SessionChannel]
     _log = Logger()
 
+    def __init__(self) -> None:
+        self.channels: dict[int, SessionChannel] = {}
+        #: The next channel's.
+        self.localChannelID = 0
+
     def serviceStarted(self) -> None:
-        super().serviceStarted()
         self._watches = (Keepalive(self), IdleTimeout(self))
         for watch in self._watches:
             watch.start()
@@ -78,7 +82,8 @@ class Connection(SSHConnection):
     def serviceStopped(self) -> None:
         for watch in self._watches:
             watch.stop()
-        super().serviceStopped()
+        for channel in list(self.channels.values()):
+            self.channelClosed(channel)
 
     @property
     def writable(self) -> bool:
@@ -108,7 +113,11 @@ class Connection(SSHConnection):
             handle(self, Reader(packet))
 
     def channelClosed(self, channel: FlowChannel) -> None:
-        super().channelClosed(channel)
+        """Both sides have closed it, or the connection is gone."""
+        if self.channels.pop(channel.id, None) is None:
+            return
+        channel.localClosed = channel.remoteClosed = True
+        channel.closed()
         if not self.channels:
             self.transport.factory.connection_idle(self.transport)
 
@@ -133,7 +142,6 @@ class Connection(SSHConnection):
         channel.id = self.localChannelID
         self.localChannelID += 1
         self.channels[channel.id] = channel
-        self.channelsToRemoteChannel[channel] = self.localToRemoteChannel[channel.id] = remote_id
         self.transport.sendPacket(
             MSG_CHANNEL_OPEN_CONFIRMATION,
             struct.pack(">4L", remote_id, channel.id, channel.localWindowSize, channel.localMaxPacket),

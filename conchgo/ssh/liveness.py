@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.connection import MSG_GLOBAL_REQUEST
 from twisted.conch.ssh.transport import DISCONNECT_BY_APPLICATION
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 if TYPE_CHECKING:
     from conchgo.ssh.connection import Connection
@@ -22,25 +21,29 @@ LOOKS: Final = 8
 
 
 class Watch:
-    """Calls `still` for every `seconds` in a row in which `state` has not changed; 0 seconds watch nothing."""
+    """Calls `still` for every `seconds` in a row in which `state` has not changed; 0 seconds watch nothing.
 
+    Two are there for every connection: a timer is all that they need (a LoopingCall and its Deferred take 600 bytes).
+    """
+
+    __slots__ = ("_state", "_timer", "_unchanged", "connection", "seconds")
     _log = Logger()
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self.connection = connection
         self.seconds = seconds
         self._unchanged = 0
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = connection.transport.factory.clock
+        self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
         if self.seconds:
             self._state = self.state()
-            self._loop.start(self.seconds / LOOKS, now=False).addErrback(self._broken)
+            self._wait()
 
     def stop(self) -> None:
-        if self._loop.running:
-            self._loop.stop()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def state(self) -> object:
         """Whatever is unequal to itself once something has happened."""
@@ -56,7 +59,19 @@ class Watch:
         transport = self.connection.transport
         return 0 if transport.writable else getattr(transport.transport, "waiting", 0)
 
+    def _wait(self) -> None:
+        self._timer = self.connection.transport.factory.clock.callLater(self.seconds / LOOKS, self._look)
+
     def _look(self) -> None:
+        self._wait()
+        try:
+            self._compare()
+        except Exception:
+            self.stop()
+            self._log.failure("{address}: a watch failed", address=self.connection.transport.address)
+            self.connection.transport.loseConnection()
+
+    def _compare(self) -> None:
         state = self.state()
         if state != self._state:
             self._state, self._unchanged = state, 0
@@ -66,10 +81,6 @@ class Watch:
         if not rest:
             self.still(times)
 
-    def _broken(self, failure: Failure) -> None:
-        self._log.failure("{address}: a watch failed", failure, address=self.connection.transport.address)
-        self.connection.transport.loseConnection()
-
 
 class Keepalive(Watch):
     """Asks a silent peer for a sign of life, a few times, then drops it (sshd's ClientAliveInterval and CountMax).
@@ -78,6 +89,8 @@ class Keepalive(Watch):
     is left out and counts as unanswered: so they do not pile up, and no peer escapes by not reading. But one that
     empties a full socket, however slowly, lives.
     """
+
+    __slots__ = ("_count_max",)
 
     def __init__(self, connection: Connection) -> None:
         settings = connection.transport.factory.settings
@@ -102,6 +115,8 @@ class IdleTimeout(Watch):
     Keepalives of either side, ignored messages, pings and new keys are nothing, and so is output that waits for a peer
     that does not read.
     """
+
+    __slots__ = ()
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, connection.transport.factory.settings.idle_timeout)

@@ -144,11 +144,11 @@ def test_who_empties_a_full_socket_slowly_lives_as_long_as_it_does() -> None:
 
 
 def test_no_question_waits_for_a_key_exchange_and_who_is_silent_there_is_dropped() -> None:
-    session = Session(client_alive_interval=10, client_alive_count_max=3)
+    session = Session(client_alive_interval=LOOKS, client_alive_count_max=3)
     session.wire.client.dispatchMessage = lambda *_: None
     session.transport._rekey()
     session.wire.pump()
-    session.pass_time(39)
+    session.pass_time(4 * LOOKS - 1)
     assert session.transport.exchanging
     assert session.transport._blockedByKeyExchange == []
     assert not session.transport.ended
