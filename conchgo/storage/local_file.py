@@ -56,7 +56,9 @@ class LocalFile:
         except OSError:
             # It would wait, or the file system can't tell: a thread reads, and gets the error if it is one.
             return None
-        return memoryview(buffer)[:count]
+        # Cut, not only shown in part: who waits for a client holds no more than what he is to get.
+        del buffer[count:]
+        return memoryview(buffer)
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         if not is_within_reach(offset, sum(view.nbytes for view in views)):

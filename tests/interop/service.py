@@ -152,6 +152,14 @@ def check_log(text: str) -> None:
     assert not trouble, "the server's log tells of trouble:\n" + "\n".join(trouble)
 
 
+def status(pid: int | None, name: str) -> int:
+    """A number of /proc/PID/status; sizes are KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise AssertionError(name)
+
+
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds

@@ -20,7 +20,7 @@ from conchgo.accounts.model import User
 from conchgo.service.accounts import account_store
 from conchgo.service.settings import ThreadsSection, load
 from tests.checkout import checkout_environment, conchgo, free_port
-from tests.interop.service import PASSWORD, Servers, check_log, eventually
+from tests.interop.service import PASSWORD, Servers, check_log, eventually, status
 from tests.soak.rounds import SESSIONS, run
 from tests.stories.processes import Process, running
 
@@ -37,7 +37,7 @@ SSH = {"rekey_bytes": 2**16, "login_grace_time": 20, "max_startups": 1000, "max_
 THREADS = 2 + sum(ThreadsSection().model_dump().values())
 
 
-def rounds(target: Mapping[str, Any], left: Callable[[], Any], pid: int) -> None:
+def rounds(target: Mapping[str, Any], left: Callable[[], Any], pid: int | None) -> None:
     """Rounds until the time is over, one at least. `left` tells what is there when nobody is connected."""
     before = left()
     end = time.monotonic() + 60 * MINUTES
@@ -46,17 +46,10 @@ def rounds(target: Mapping[str, Any], left: Callable[[], Any], pid: int) -> None
         done = run(seed, target)
         assert not done.failures, f"seed {seed}: {len(done.failures)} failures, the first: {done.failures[0]}"
         eventually(lambda: left() == before, f"seed {seed}: everything is as before", 60)
-        resident = _status(pid, "VmRSS") // 1024
+        resident = status(pid, "VmRSS") // 1024
         print(f", {done.steps} things done, {done.killed} processes killed, {resident} MiB resident", flush=True)
         if time.monotonic() >= end:
             return
-
-
-def _status(pid: int, name: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1])
-    raise AssertionError(name)
 
 
 # The service as it is run
@@ -87,7 +80,7 @@ def test_the_service_keeps_nothing(service: tuple[int, Process]) -> None:
 
     def left() -> list[str]:
         """Descriptors but those of the database, of which each of its threads may have some."""
-        assert _status(process.pid, "Threads") <= THREADS
+        assert status(process.pid, "Threads") <= THREADS
         links = [_link(f"/proc/{process.pid}/fd/{name}") for name in os.listdir(f"/proc/{process.pid}/fd")]
         return sorted(link for link in links if link and "conchgo.db" not in link)
 
@@ -107,5 +100,4 @@ def _link(path: str) -> str:
 def test_the_server_holds_nothing(servers: Servers) -> None:
     service = servers.start(*map(servers.user, USERS), ssh=SSH)
     target = {"port": service.port, "users": USERS, "password": PASSWORD}
-    assert service.process.pid is not None
     rounds(target, lambda: service.ask("left"), service.process.pid)

@@ -12,7 +12,7 @@ from conchgo.sftp.engine import MAX_OUTSTANDING, MAX_PROMISED, MAX_QUEUED
 from conchgo.ssh import channel as flow
 from conchgo.ssh import socket as sockets
 from tests.interop.counters import Connected
-from tests.interop.service import Service, eventually
+from tests.interop.service import Service, eventually, status
 from tests.interop.trees import KIB, content
 from tests.socket_client import SocketClient, read
 from tests.unit.sftp.harness import NO_ATTRIBUTES
@@ -112,6 +112,22 @@ def test_whose_window_is_shut_is_held_back_and_gets_all_in_the_end(service: Serv
     for channel in channels:
         client.adjust(channel, 2**31)
         assert_answered(client, channel, 100)
+
+
+def test_what_waits_takes_the_memory_that_is_counted(service: Service, client: SocketClient) -> None:
+    """A file of 4 KiB, read by requests for 255 KiB: what waits for the client is what was found, no more."""
+    (service.home / "small").write_bytes(FILE[:4100])
+    channels = [client.sftp(window=1000) for _ in range(10)]
+    handles = [client.open(channel, b"/small") for channel in channels]
+    before = status(service.process.pid, "VmRSS")
+    for channel, handle in zip(channels, handles, strict=True):
+        client.send(channel, b"".join(read(handle, number, 0, c.MAX_DATA) for number in range(1, 400)))
+    held = settled(service)
+
+    assert_bounded(held)
+    counted = sum(channel.output + channel.unread_input for channel in held.channels)
+    assert counted > 10 * flow.HIGH_WATER
+    assert status(service.process.pid, "VmRSS") - before < 4 * counted // KIB
 
 
 @pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.full)])
