@@ -120,6 +120,7 @@ def test_the_session_is_the_first_key_exchanges() -> None:
     [
         ((b"rsa-sha2-256",), b"rsa-sha2-256"),
         ((b"rsa-sha2-512",), b"rsa-sha2-512"),
+        ((b"rsa-sha2-256", b"rsa-sha2-512"), b"rsa-sha2-256"),
         ((b"ssh-ed25519", b"rsa-sha2-256"), b"rsa-sha2-256"),
         ((b"ssh-ed25519", b"rsa-sha2-512", b"rsa-sha2-256"), b"rsa-sha2-512"),
         ((b"ssh-ed25519", b"ssh-rsa"), b"rsa-sha2-512"),
