@@ -66,8 +66,6 @@ class Server(Service):
             if isinstance(port, tcp.Port):
                 port.transport = GatheringSocket
             self.ports.append(port)
-        for pool in self._parts.pools:
-            pool.start()
         if self._parts.audit is not None:
             self._parts.audit.start()
         self._log.info("listening on {addresses}", addresses=", ".join(_shown(port) for port in self.ports))

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from conchgo.edge.pools import Inline, Pool
@@ -21,7 +24,6 @@ class PoolTests(TestCase):
 
     def started(self, size: int, queue_limit: int = 1000) -> Pool:
         pool = Pool(reactor, "test", size, queue_limit)  # type: ignore[arg-type]
-        pool.start()
         self.addCleanup(pool.stop)
         # Cleanups run in reverse order: nobody waits at the gate when the pool is stopped.
         self.addCleanup(lambda: self.gate.set())
@@ -157,6 +159,44 @@ class PoolTests(TestCase):
         self.gate.set()
         self.pool.stop()
         return first
+
+    def test_a_thread_that_rests_works_again(self) -> Deferred[None]:
+        first, second = self.pool.run("a", threading.get_ident), self.pool.run("b", threading.get_ident)
+        return gatherResults([first, second]).addCallback(lambda idents: self.assertEqual(len(set(idents)), 1))
+
+    def test_a_thread_that_rests_holds_nothing_of_its_last_job(self) -> Deferred[None]:
+        class Big:
+            """Something that would be missed."""
+
+        def made(given: Big) -> Big:
+            result = Big()
+            kept.add(result)
+            return result
+
+        async def check() -> None:
+            big = Big()
+            kept.add(big)
+            self.pool.run("a", made, big)
+            del big
+            while self.pool.running:
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            gc.collect()
+            self.assertEqual(len(kept), 0)
+
+        kept: weakref.WeakSet[Big] = weakref.WeakSet()
+        return Deferred.fromCoroutine(check())
+
+    def test_a_system_without_more_threads_is_busy(self) -> Deferred[None]:
+        def none(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.patch(threading.Thread, "start", none)
+        self.failureResultOf(self.pool.run("a", self.done.append, "a"), Busy)
+        self.assertEqual((self.pool.running, self.pool.waiting), (0, 0))
+        self.doCleanups()
+        self.setUp()
+        return self.pool.run("a", self.done.append, "a")
 
 
 class InlineTests(TestCase):

@@ -378,7 +378,6 @@ class RealPool(TestCase):
 
     def setUp(self) -> None:
         self.pool = Pool(reactor, "test", 2, queue_limit=5)
-        self.pool.start()
         self.addCleanup(self.pool.stop)
 
     def test_a_lost_client_with_many_files_leaves_none_open(self) -> Deferred[None]:
