@@ -37,6 +37,10 @@ class Pieces:
         return b"".join(self.views)
 
 
+#: No bytes.
+NOTHING: Final = Pieces()
+
+
 class ByteQueue:
     """A queue of bytes. What is appended must not change any more."""
 
@@ -70,6 +74,16 @@ class ByteQueue:
             if len(found) >= count:
                 break
         return found
+
+    def take_copy(self, count: int) -> bytes:
+        """As `take`, copied: for a few bytes, which are mostly in one piece."""
+        if not self._pieces or len(self._pieces[0]) < count:
+            return bytes(self.take(count))
+        self._length -= count
+        piece = memoryview(self._pieces.pop(0))
+        if len(piece) > count:
+            self._pieces.insert(0, piece[count:])
+        return bytes(piece[:count])
 
     def take(self, count: int) -> Pieces:
         """Remove the first bytes, fewer where there are fewer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from conchgo.edge.pieces import Pieces
+from conchgo.edge.pieces import NOTHING, Pieces
 from conchgo.edge.stream import Buffer
 from conchgo.sftp import constants as c
 from conchgo.vfs.interface import Attributes, FileStat, Space
@@ -17,8 +17,6 @@ _HEADER: Final = struct.Struct(">IBI")
 _DATA: Final = struct.Struct(">IBII")
 _UINT32_MAX: Final = 0xFFFFFFFF
 
-
-_NO_MORE: Final = Pieces()
 
 #: Extended attributes of one request; no client is known that sends any, and passing over 32,000 of them takes time.
 _MAX_EXTENDED: Final = 128
@@ -36,7 +34,7 @@ class Reader:
 
     __slots__ = ("_data", "_position", "_rest")
 
-    def __init__(self, data: bytes, position: int = 0, rest: Pieces = _NO_MORE) -> None:
+    def __init__(self, data: bytes, position: int = 0, rest: Pieces = NOTHING) -> None:
         self._data = data
         self._position = position
         self._rest = rest

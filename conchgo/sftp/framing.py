@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conchgo.edge.pieces import ByteQueue, Pieces
+from conchgo.edge.pieces import NOTHING, ByteQueue, Pieces
 from conchgo.edge.stream import Buffer
 from conchgo.sftp import constants as c
 
@@ -77,9 +77,9 @@ class Framer:
             return None
         if len(self._input) < _LENGTH + length:
             return None
-        self._input.take(_LENGTH)
         head = min(length, _WRITE_HEAD) if start[_LENGTH] == c.FXP_WRITE else length
-        return Packet(bytes(self._input.take(head)), self._input.take(length - head))
+        beginning = self._input.take_copy(_LENGTH + head)[_LENGTH:]
+        return Packet(beginning, self._input.take(length - head) if head < length else NOTHING)
 
     @property
     def has_partial(self) -> bool:

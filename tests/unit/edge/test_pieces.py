@@ -11,8 +11,8 @@ SIZES = st.lists(st.integers(1, 10_000), max_size=30)
 
 
 @settings(deadline=None)
-@given(SIZES, SIZES)
-def test_bytes_leave_in_the_order_in_which_they_came(appended: list[int], taken: list[int]) -> None:
+@given(SIZES, SIZES, st.booleans())
+def test_bytes_leave_in_the_order_in_which_they_came(appended: list[int], taken: list[int], copied: bool) -> None:
     queue = ByteQueue()
     sent = b"".join(bytes([number % 251]) * size for number, size in enumerate(appended))
     at = 0
@@ -20,7 +20,7 @@ def test_bytes_leave_in_the_order_in_which_they_came(appended: list[int], taken:
         queue.append(bytes([number % 251]) * size)
     for size in taken:
         assert queue.peek(size) == sent[at : at + size]
-        piece = queue.take(size)
+        piece = queue.take_copy(size) if copied else queue.take(size)
         assert bytes(piece) == sent[at : at + size]
         at += len(piece)
         assert len(queue) == len(sent) - at
