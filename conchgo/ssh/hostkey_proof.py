@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.connection import MSG_GLOBAL_REQUEST
+from twisted.conch.ssh.keys import Key
 
 from conchgo.ssh.algorithms import HOST_SIGNATURES
 from conchgo.ssh.wire import Reader
@@ -25,7 +26,7 @@ class HostKeyProofs:
 
     def __init__(self, transport: ServerTransport) -> None:
         self._transport = transport
-        self._unproven = dict(transport.factory.host_keys)
+        self._proven: frozenset[bytes] = frozenset()
 
     def announce(self) -> None:
         keys = b"".join(map(NS, self._transport.factory.host_keys))
@@ -37,18 +38,20 @@ class HostKeyProofs:
         Raises:
             ProtocolViolation: these are no keys.
         """
-        asked = []
+        keys = self._transport.factory.host_keys
+        asked: list[bytes] = []
         while not fields.at_end:
             blob = fields.string()
-            key = self._unproven.pop(blob, None)
-            if key is None:
+            if blob not in keys or blob in asked or blob in self._proven:
                 return None
-            asked.append((blob, key))
+            asked.append(blob)
+        self._proven = self._proven.union(asked)
         head = NS(PROOF) + NS(self._transport.sessionID or b"")
-        return b"".join(NS(key.sign(head + NS(blob), self._algorithm(key.sshType()))) for blob, key in asked)
+        return b"".join(NS(keys[blob].sign(head + NS(blob), self._algorithm(keys[blob]))) for blob in asked)
 
-    def _algorithm(self, kind: bytes) -> bytes:
+    def _algorithm(self, key: Key) -> bytes:
         """What the key signs with: for RSA, whose keys have two, as in the key exchange, or what the client knows."""
+        kind = key.sshType()
         ours = [name for name in self._transport.factory.host_signatures if HOST_SIGNATURES[name] == kind]
         preferred = (self._transport.keyAlg, *self._transport.common_host_signatures)
         return next((name for name in preferred if name in ours), ours[0])

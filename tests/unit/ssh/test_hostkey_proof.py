@@ -166,6 +166,14 @@ def test_nothing_is_signed_for_what_is_refused_or_wants_no_answer(monkeypatch) -
     assert not wire.closed
 
 
+def test_a_refusal_takes_nothing_away() -> None:
+    client, wire = session()
+    ask(client, wire, *blobs(ECDSA, STRANGE))
+    ask(client, wire, *blobs(ECDSA))
+
+    assert proves(client, ECDSA, *signatures(client))
+
+
 def test_each_key_is_proven_once() -> None:
     client, wire = session()
     ask(client, wire, *blobs(RSA))
