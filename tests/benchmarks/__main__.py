@@ -63,7 +63,7 @@ def main(
     if plot_file:
         plot.draw(report.verdicts, plot_file)
     if docs:
-        report.write_docs(docs)
+        report.write_docs(docs, plot_file)
     if goals.OURS in done.missing or any(name == goals.OURS for name, _ in done.failures):
         raise click.ClickException(f"{goals.OURS} could not be measured; see above")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,15 +78,21 @@ class Report:
         }
         path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
-    def write_docs(self, path: Path) -> None:
-        """Replace what stands between the markers of the page."""
+    def write_docs(self, path: Path, plot: Path | None) -> None:
+        """Replace what stands between the markers of the page; a plot is shown if there is one.
+
+        Raises:
+            ValueError: there are no markers.
+        """
         before, begin, rest = path.read_text().partition(_BEGIN)
         _, end, after = rest.partition(_END)
         if not begin or not end:
             raise ValueError(f"{path} has no {_BEGIN} and {_END} to write the figures between")
-        path.write_text(f"{before}{begin}\n\n{self.markdown()}\n\n{end}{after}")
+        image = [f"![Ratios to other servers]({os.path.relpath(plot, path.parent)})"] if plot else []
+        body = "\n\n".join([*image, *self._sections()])
+        path.write_text(f"{before}{begin}\n\n{body}\n\n{end}{after}")
 
-    def markdown(self) -> str:
+    def _sections(self) -> list[str]:
         parts = [
             "\n".join(f"- {what}: {value}" for what, value in self.machine.items()),
             "### Goals",
@@ -95,7 +102,7 @@ class Report:
         ]
         if self.run.failures:
             parts += ["Failed:", "\n".join(f"- {name}: {reason}" for name, reason in self.run.failures)]
-        return "\n\n".join(parts)
+        return parts
 
     def _goal_rows(self) -> Iterator[tuple[str, ...]]:
         for verdict in self.verdicts:

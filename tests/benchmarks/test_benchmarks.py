@@ -76,6 +76,7 @@ def test_everything_is_measured_and_written(tmp_path: Path) -> None:
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
+    assert "(plot.png)" in text
     assert all(name in text for name, _ in goals)
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert "Medians" in done.stdout
