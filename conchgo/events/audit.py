@@ -20,6 +20,9 @@ _QUEUE_LIMIT: Final = 10_000
 #: Events written with one system call.
 _BATCH: Final = 256
 
+#: Seconds in which the thread lets events gather: to wake it for each one would cost more than all else about it.
+_GATHERING: Final = 0.05
+
 
 class AuditLog:
     """A subscriber of the bus: takes events from any thread, at once, and writes them from its own thread.
@@ -33,46 +36,53 @@ class AuditLog:
         self._file = LineFile(path)
         self._queue_limit = queue_limit
         self._queue: deque[Event] = deque()
-        self._changed = threading.Condition()
-        self._ending = False
+        self._lock = threading.Lock()
+        self._come = threading.Event()
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
         self._unreported = 0
         self._failing = False
         self.lost = 0
 
     def __call__(self, event: Event) -> None:
-        with self._changed:
-            if self._ending or len(self._queue) >= self._queue_limit:
+        with self._lock:
+            if self._ending.is_set() or len(self._queue) >= self._queue_limit:
                 self._lose(1)
             else:
                 self._queue.append(event)
-                self._changed.notify()
+                self._come.set()
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout: float = 10) -> None:
         """Write what waits, and end; give up after `timeout` seconds."""
-        with self._changed:
-            self._ending = True
-            self._changed.notify()
+        with self._lock:
+            self._ending.set()
+            self._come.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._ending)
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
-            if not batch:
-                break
-            self._write(batch)
+        ending = False
+        while not ending:
+            self._come.wait()
+            # Known before the queue is emptied: after the end nothing is added to it.
+            ending = self._ending.wait(_GATHERING)
+            while batch := self._next():
+                self._write(batch)
         self._file.close()
         if self._unreported:
             log.error("the audit log ends incomplete, %d events were lost", self._unreported)
 
+    def _next(self) -> list[Event]:
+        with self._lock:
+            if not self._queue and not self._ending.is_set():
+                self._come.clear()
+            return [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+
     def _write(self, batch: list[Event]) -> None:
-        with self._changed:
+        with self._lock:
             missing = self._unreported
         lines = [as_line(event) for event in batch]
         if missing:
@@ -80,13 +90,13 @@ class AuditLog:
         try:
             self._file.write(b"".join(lines))
         except OSError as error:
-            with self._changed:
+            with self._lock:
                 self._lose(len(batch))
             if not self._failing:
                 self._failing = True
                 log.error("the audit log cannot be written, events are lost: %s", error.strerror)
             return
-        with self._changed:
+        with self._lock:
             self._unreported -= missing
         if self._failing or missing:
             self._failing = False

@@ -15,6 +15,7 @@ import pytest
 
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
+from conchgo.events.lines import LineFile
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
 
@@ -109,6 +110,20 @@ def test_a_full_queue_counts_what_it_drops(tmp_path: Path) -> None:
     audit.stop()
     assert [line["action"] for line in lines(path)] == ["lost", "open", "open", "open"]
     assert lines(path)[0]["count"] == 2
+
+
+def test_what_comes_together_is_written_together_and_the_end_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conchgo.events.audit._GATHERING", 3600)
+    writes: list[bytes] = []
+    monkeypatch.setattr(LineFile, "write", lambda _, data: writes.append(data))
+    audit = AuditLog(str(tmp_path / "audit.log"))
+    audit.start()
+    for _ in range(100):
+        audit(Event("open", ORIGIN))
+    audit.stop()
+    assert [data.count(b"\n") for data in writes] == [100]
 
 
 class Disk:
