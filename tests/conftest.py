@@ -1,3 +1,9 @@
 """What every test may use."""
 
+from hypothesis import settings
+
 pytest_plugins = ["tests.postgresql"]
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("conchgo", deadline=None)
+settings.load_profile("conchgo")
