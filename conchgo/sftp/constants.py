@@ -63,3 +63,5 @@ MAX_DATA: Final = 255 * 1024
 MAX_OFFSET: Final = 2**63 - 1
 #: Handles that one channel may hold open.
 MAX_HANDLES: Final = 1024
+#: Of these, directories: each holds names that were read ahead, some 100 KiB.
+MAX_DIRECTORIES: Final = 64

@@ -256,7 +256,7 @@ class Engine:
             if self._draining and row.handles is Handles.NONE:
                 raise ShuttingDown
             if row is requests.OPEN or row is requests.OPENDIR:
-                self._handles.require_room()
+                self._handles.require_room(directory=row is requests.OPENDIR)
             handles = self._handles_of(row, request.args)
         except ConchgoError as error:
             self._answer(request, codec.status(request.request_id, *status_of(error)))

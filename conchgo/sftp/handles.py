@@ -86,7 +86,7 @@ class HandleBudget:
 class HandleTable:
     """Handles by the name that the client has for each: a counter, so that none is ever used twice."""
 
-    __slots__ = ("_budget", "_handles", "_limit", "_next", "_owner")
+    __slots__ = ("_budget", "_directories", "_handles", "_limit", "_next", "_owner")
 
     def __init__(self, limit: int = c.MAX_HANDLES, budget: HandleBudget | None = None, owner: str = "") -> None:
         self._limit: Final = limit
@@ -94,12 +94,17 @@ class HandleTable:
         self._owner: Final = owner
         self._next = 0
         self._handles: dict[bytes, OpenHandle] = {}
+        self._directories = 0
 
     def __len__(self) -> int:
         return len(self._handles)
 
-    def require_room(self) -> None:
-        """Raises TooManyOpenFiles."""
+    def require_room(self, *, directory: bool = False) -> None:
+        """For one file more, or one `directory`. Raises TooManyOpenFiles."""
+        if directory and self._directories >= c.MAX_DIRECTORIES:
+            raise TooManyOpenFiles(
+                f"too many open directories: a session may have {c.MAX_DIRECTORIES}, close some first"
+            )
         if len(self._handles) >= self._limit:
             raise TooManyOpenFiles(f"too many open files: a session may have {self._limit}, close some first")
         if not self._budget.has_room(self._owner):
@@ -109,6 +114,7 @@ class HandleTable:
         handle.name = self._next.to_bytes(8, "big")
         self._next += 1
         self._handles[handle.name] = handle
+        self._directories += not handle.is_file
         self._budget.take(self._owner)
         return handle.name
 
@@ -123,9 +129,10 @@ class HandleTable:
 
     def remove(self, handle: OpenHandle) -> None:
         del self._handles[handle.name]
+        self._directories -= not handle.is_file
         self._budget.give_back(self._owner)
 
     def pop_all(self) -> list[OpenHandle]:
-        handles, self._handles = self._handles, {}
+        handles, self._handles, self._directories = self._handles, {}, 0
         self._budget.give_back(self._owner, len(handles))
         return list(handles.values())

@@ -166,6 +166,16 @@ def test_the_limits_are_true(client: Client) -> None:
     client.open(b"/f", READ)
 
 
+def test_open_directories_have_a_limit_of_their_own(client: Client) -> None:
+    handles = [client.ask(c.FXP_OPENDIR, string(b"/")).handle for _ in range(c.MAX_DIRECTORIES)]
+    refused = client.ask(c.FXP_OPENDIR, string(b"/"))
+    assert refused.code == c.FX_FAILURE
+    assert "too many open directories" in refused.text
+    client.open(b"/f", CREATE | READ)
+    client.close(handles[5])
+    assert client.ask(c.FXP_OPENDIR, string(b"/")).handle
+
+
 @pytest.mark.parametrize(
     ("asked", "expanded"),
     [

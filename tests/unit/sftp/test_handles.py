@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conchgo.errors import BadHandle, TooManyOpenFiles
+from conchgo.sftp.constants import MAX_DIRECTORIES
 from conchgo.sftp.handles import HandleBudget, HandleTable, OpenHandle, Span
 from conchgo.sftp.rows import Handles
 
@@ -150,3 +151,24 @@ def test_all_are_given_out_once() -> None:
     assert table.pop_all() == both
     assert table.pop_all() == []
     assert len(table) == 0
+
+
+def test_directories_have_a_limit_of_their_own() -> None:
+    table = HandleTable()
+    directories = [handle(is_file=False) for _ in range(MAX_DIRECTORIES)]
+    for one in directories:
+        table.require_room(directory=True)
+        table.add(one)
+    with pytest.raises(TooManyOpenFiles, match="64"):
+        table.require_room(directory=True)
+    table.require_room()
+    table.add(handle())
+    with pytest.raises(TooManyOpenFiles):
+        table.require_room(directory=True)
+
+    table.remove(directories[3])
+    table.require_room(directory=True)
+    table.pop_all()
+    for one in directories:
+        table.require_room(directory=True)
+        table.add(one)
