@@ -31,6 +31,11 @@ class OpenHandle:
         self._alone = False
 
     @property
+    def descriptors(self) -> int:
+        """A directory has two: one to look at its entries by, and its duplicate, by which names are read."""
+        return 1 if self.is_file else 2
+
+    @property
     def idle(self) -> bool:
         return not self._spans and not self._alone
 
@@ -57,7 +62,7 @@ class OpenHandle:
 
 
 class HandleBudget:
-    """How many handles all channels together, and those of one owner, may hold open: every one is a descriptor.
+    """How many descriptors the handles of all channels together, and those of one owner, may hold open.
 
     Who has spent his share can open nothing more; others can, and the server has descriptors left for their logins.
     Opens that are in work on several channels at once may go over it by one each. For the reactor thread only.
@@ -72,11 +77,11 @@ class HandleBudget:
     def has_room(self, owner: str) -> bool:
         return self._count < self._total and self._counts[owner] < self._per_owner
 
-    def take(self, owner: str) -> None:
-        self._count += 1
-        self._counts[owner] += 1
+    def take(self, owner: str, count: int) -> None:
+        self._count += count
+        self._counts[owner] += count
 
-    def give_back(self, owner: str, count: int = 1) -> None:
+    def give_back(self, owner: str, count: int) -> None:
         self._count -= count
         self._counts[owner] -= count
         if not self._counts[owner]:
@@ -115,7 +120,7 @@ class HandleTable:
         self._next += 1
         self._handles[handle.name] = handle
         self._directories += not handle.is_file
-        self._budget.take(self._owner)
+        self._budget.take(self._owner, handle.descriptors)
         return handle.name
 
     def find(self, name: bytes, wanted: Handles) -> OpenHandle:
@@ -130,9 +135,9 @@ class HandleTable:
     def remove(self, handle: OpenHandle) -> None:
         del self._handles[handle.name]
         self._directories -= not handle.is_file
-        self._budget.give_back(self._owner)
+        self._budget.give_back(self._owner, handle.descriptors)
 
     def pop_all(self) -> list[OpenHandle]:
         handles, self._handles, self._directories = self._handles, {}, 0
-        self._budget.give_back(self._owner, len(handles))
+        self._budget.give_back(self._owner, sum(handle.descriptors for handle in handles.values()))
         return list(handles.values())

@@ -149,6 +149,11 @@ class Opener:
         """The number of the packet that `next` gave last."""
         return (self._sequence - 1) & _SEQUENCE_MASK
 
+    @property
+    def held(self) -> int:
+        """Bytes that wait for the rest of their packet."""
+        return len(self._buffer)
+
     def use(self, protection: Protection, decompressor: Decompressor | None = None, *, reset_sequence: bool) -> None:
         """The peer's NEWKEYS has come: from here on these keys."""
         self._protection = protection

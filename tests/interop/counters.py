@@ -131,7 +131,7 @@ def _connected(transport: ServerTransport) -> Connected:
         transport.address,
         transport._key_exchanges,
         transport.transport._queued,
-        len(transport._opener._buffer),
+        transport._opener.held,
         tuple(map(_held, channels.values())),
     )
 

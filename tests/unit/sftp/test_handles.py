@@ -143,6 +143,26 @@ def test_who_opens_all_he_may_leaves_room_for_others() -> None:
         his.require_room()
 
 
+def test_a_directory_counts_twice_for_it_has_two_descriptors() -> None:
+    table = HandleTable(10, HandleBudget(total=4, per_owner=4))
+    directories = [handle(is_file=False), handle(is_file=False)]
+    for one in directories:
+        table.require_room(directory=True)
+        table.add(one)
+    with pytest.raises(TooManyOpenFiles, match="together"):
+        table.require_room()
+    table.remove(directories[0])
+    for _ in range(2):
+        table.require_room()
+        table.add(handle())
+    with pytest.raises(TooManyOpenFiles, match="together"):
+        table.require_room()
+    table.pop_all()
+    for _ in range(4):
+        table.require_room()
+        table.add(handle())
+
+
 def test_all_are_given_out_once() -> None:
     table = HandleTable()
     both = [handle(), handle()]
