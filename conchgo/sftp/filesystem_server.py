@@ -75,7 +75,7 @@ class FilesystemServer:
 
     def open(self, path: bytes, flags: int, attributes: Attributes) -> Maybe[ServedFile]:
         virtual, options = self.path(path), open_options(flags, attributes)
-        return self.run(lambda files: OpenedFile(self, files.open(virtual, options), virtual, options))
+        return self.run(lambda files: OpenedFile(self, files.open(virtual, options), options))
 
     def opendir(self, path: bytes) -> Maybe[ServedDirectory]:
         virtual = self.path(path)
@@ -165,10 +165,9 @@ def open_options(flags: int, attributes: Attributes) -> OpenOptions:
 class OpenedFile:
     """A `ServedFile`."""
 
-    def __init__(self, server: FilesystemServer, file: File, path: VirtualPath, options: OpenOptions) -> None:
+    def __init__(self, server: FilesystemServer, file: File, options: OpenOptions) -> None:
         self._server = server
         self._file = file
-        self._path = path
         self.appending = options.append
 
     def read(self, offset: int, length: int) -> Maybe[Buffer]:
@@ -220,7 +219,7 @@ class OpenedFile:
         return self._server.hop(self._file.sync)
 
     def space(self) -> Maybe[bytes]:
-        return self._server.space(self._path)
+        return self._server.hop(lambda: codec.space(self._file.space()))
 
     def close(self) -> Maybe[None]:
         return None if self._file.close_now() else self._server.close(self._file.close)

@@ -158,6 +158,10 @@ class StorageFile(Protocol):
         """As `Storage.set_attributes`, for the file that is open, whatever its name is by now."""
         ...
 
+    def space(self) -> Space:
+        """Of the file system that holds the file. Raises Unsupported where the storage does not know."""
+        ...
+
     def sync(self) -> None:
         """Return once the data are on the disk: fsync(2)."""
         ...

@@ -38,7 +38,7 @@ from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create, FileStat, Space
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
-from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
+from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
 from conchgo.storage.local_file import LocalFile
 from conchgo.storage.local_listing import LocalListing
 from conchgo.storage.oserrors import translated
@@ -188,20 +188,7 @@ class LocalStorage:
     def space(self, path: VirtualPath) -> Space:
         with self._at(path) as place, pinned(place) as pin:
             _refuse_link(path, pin)
-            found = os.fstatvfs(pin)
-        return Space(
-            block_size=found.f_bsize,
-            fragment_size=found.f_frsize,
-            blocks=found.f_blocks,
-            blocks_free=found.f_bfree,
-            blocks_available=found.f_bavail,
-            files=found.f_files,
-            files_free=found.f_ffree,
-            files_available=found.f_favail,
-            filesystem_id=found.f_fsid,
-            read_only=bool(found.f_flag & os.ST_RDONLY),
-            name_max=found.f_namemax,
-        )
+            return space_found(os.fstatvfs(pin))
 
     def close(self) -> None:
         with translated():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from conchgo.storage.interface import Attributes, FileStat
+from conchgo.storage.interface import Attributes, FileStat, Space
 
 _NANOSECONDS = 10**9
 
@@ -13,6 +13,22 @@ def file_stat(found: os.stat_result) -> FileStat:
     # The times in a stat_result as a tuple are whole seconds.
     mode, inode, device, nlink, uid, gid, size, atime, mtime, _ = found
     return FileStat(mode, size, uid, gid, int(atime), int(mtime), nlink, (device, inode))
+
+
+def space_found(found: os.statvfs_result) -> Space:
+    return Space(
+        block_size=found.f_bsize,
+        fragment_size=found.f_frsize,
+        blocks=found.f_blocks,
+        blocks_free=found.f_bfree,
+        blocks_available=found.f_bavail,
+        files=found.f_files,
+        files_free=found.f_ffree,
+        files_available=found.f_favail,
+        filesystem_id=found.f_fsid,
+        read_only=bool(found.f_flag & os.ST_RDONLY),
+        name_max=found.f_namemax,
+    )
 
 
 def asked_owner(changes: Attributes) -> tuple[int, int] | None:

@@ -9,8 +9,8 @@ from typing import Final
 
 from conchgo.errors import BadHandle, NoSpace
 from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is_within_reach
-from conchgo.storage.interface import Attributes, FileStat
-from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat
+from conchgo.storage.interface import Attributes, FileStat, Space
+from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
 from conchgo.storage.oserrors import domain_error, translated
 from conchgo.storage.residence import Residence
 
@@ -101,6 +101,10 @@ class LocalFile:
             if times:
                 os.utime(self._descriptor, ns=times)
 
+    def space(self) -> Space:
+        with translated():
+            return space_found(os.fstatvfs(self._descriptor))
+
     def sync(self) -> None:
         if self._descriptor < 0:
             raise BadHandle
@@ -120,7 +124,12 @@ class LocalFile:
         return True
 
     def _closes_at_once(self) -> bool:
-        """The last close of a removed file frees its blocks, and on a disk any close may flush what somebody wrote."""
+        """Whether there is nothing to do but to forget the descriptor.
+
+        The last close of a removed file frees its blocks, and on a disk any close, a reader's too, may flush what
+        others wrote after a truncation (ext4 and XFS do: 300 MiB took 44 ms). ctime tells of it, and nobody can set
+        that.
+        """
         if self._residence is Residence.ELSEWHERE or (self._writable and not self.immediate):
             return False
         found = os.fstat(self._descriptor)

@@ -19,7 +19,7 @@ from conchgo.errors import (
     Unsupported,
 )
 from conchgo.paths import VirtualPath
-from conchgo.storage.arguments import MAX_NAME, PLAIN_MODE, check_changes, check_open, check_target, checked
+from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_open, check_target, checked
 from conchgo.storage.interface import Attributes, Create, Entry, FileStat, Space
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.memory_file import MemoryFile
@@ -192,21 +192,7 @@ class MemoryStorage:
     def space(self, path: VirtualPath) -> Space:
         with self._lock:
             _refuse_link(path, self._find(path))
-            total = self._budget.capacity // NODE_COST
-            free = (self._budget.capacity - self._budget.used) // NODE_COST
-        return Space(
-            block_size=NODE_COST,
-            fragment_size=NODE_COST,
-            blocks=total,
-            blocks_free=free,
-            blocks_available=free,
-            files=total,
-            files_free=free,
-            files_available=free,
-            filesystem_id=0,
-            read_only=False,
-            name_max=MAX_NAME,
-        )
+            return self._budget.space()
 
     def add_special(self, path: VirtualPath) -> None:
         """Make something like a FIFO, which no operation of the interface can make: for tests."""

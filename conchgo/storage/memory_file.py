@@ -7,7 +7,7 @@ from threading import RLock
 
 from conchgo.errors import BadHandle
 from conchgo.storage.arguments import check_changes, check_range, is_within_reach
-from conchgo.storage.interface import Attributes, FileStat
+from conchgo.storage.interface import Attributes, FileStat, Space
 from conchgo.storage.memory_tree import Budget, Node
 
 
@@ -77,6 +77,11 @@ class MemoryFile:
             if changes.size is not None:
                 self._budget.resize(self._node, changes.size, self._now())
             self._node.apply(changes)
+
+    def space(self) -> Space:
+        with self._lock:
+            self._check(True)
+            return self._budget.space()
 
     def sync(self) -> None:
         self._check(True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conchgo.errors import IsADirectory, NoSpace, NotARegularFile
-from conchgo.storage.arguments import changed_mode
-from conchgo.storage.interface import Attributes, FileStat
+from conchgo.storage.arguments import MAX_NAME, changed_mode
+from conchgo.storage.interface import Attributes, FileStat, Space
 
 #: What a node costs of the capacity besides its data, in bytes.
 NODE_COST: Final = 512
@@ -82,6 +82,22 @@ class Budget:
         if count > self.capacity - self.used:
             raise NoSpace
         self.used += count
+
+    def space(self) -> Space:
+        total, free = self.capacity // NODE_COST, (self.capacity - self.used) // NODE_COST
+        return Space(
+            block_size=NODE_COST,
+            fragment_size=NODE_COST,
+            blocks=total,
+            blocks_free=free,
+            blocks_available=free,
+            files=total,
+            files_free=free,
+            files_available=free,
+            filesystem_id=0,
+            read_only=False,
+            name_max=MAX_NAME,
+        )
 
     def resize(self, node: Node, size: int, now: int) -> None:
         """Cut a file to `size` bytes, or fill it up with zeros. Raises NoSpace."""

@@ -103,6 +103,9 @@ class AuditedFile:
     def set_attributes(self, changes: Attributes) -> None:
         self._audit.done("setstat", self._path, lambda: self._file.set_attributes(changes))
 
+    def space(self) -> Space:
+        return self._audit.looked("stat", self._path, self._file.space)
+
     def sync(self) -> None:
         self._noting(self._file.sync)
 

@@ -42,8 +42,9 @@ def verbs_to_change(changes: Attributes) -> set[str]:
 class AuthorisedFile:
     """An open file with just the accesses that were granted when it was opened."""
 
-    def __init__(self, file: StorageFile, granted: frozenset[str], *, read: bool, write: bool) -> None:
+    def __init__(self, file: StorageFile, granted: frozenset[str], *, read: bool, write: bool, listed: bool) -> None:
         self._file = file
+        self._listed = listed
         self._granted = granted
         self.pread: Callable[[int, int], bytes] = _not_open_for_reading
         self.pread_now: Callable[[int, int], bytes | memoryview | None] = _not_open_for_reading
@@ -76,6 +77,11 @@ class AuthorisedFile:
         if not needed <= self._granted:
             raise PermissionDenied
         self._file.set_attributes(changes)
+
+    def space(self) -> Space:
+        if not self._listed:
+            raise PermissionDenied
+        return self._file.space()
 
 
 def _not_open_for_reading(*_: object) -> NoReturn:
@@ -124,7 +130,7 @@ class Authorised:
         if "chmod" not in granted:
             mode = 0o666
         file = self._storage.open(path, read=may_read, write=write, create=create, truncate=truncate, mode=mode)
-        return AuthorisedFile(file, self._permissions.verbs(path), read=may_read, write=write)
+        return AuthorisedFile(file, self._permissions.verbs(path), read=may_read, write=write, listed="list" in granted)
 
     def scan(self, path: VirtualPath) -> Listing:
         self._require("list", path)

@@ -114,7 +114,8 @@ def test_only_files_have_a_size_to_set(storage: FullStorage, path: bytes, link: 
     asked = Attributes(size=1, mtime=1)
 
     assert outcome(lambda: storage.set_attributes(p(path), asked, link=link)) is expected
-    assert storage.lstat(p(path)) == before
+    # To read what is in a link may count as an access.
+    assert replace(storage.lstat(p(path)), atime=before.atime) == before
 
 
 def test_a_link_has_no_mode(storage: FullStorage) -> None:

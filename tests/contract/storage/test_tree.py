@@ -8,6 +8,7 @@ import pytest
 
 from conchgo.errors import (
     AlreadyExists,
+    BadHandle,
     ConchgoError,
     DirectoryNotEmpty,
     InvalidArgument,
@@ -283,6 +284,14 @@ def test_space(storage: FullStorage) -> None:
         assert found.fragment_size > 0
         assert found.name_max == 255
         assert not found.read_only
+    file = storage.open(p(b"/file"), read=True, write=False, create=Create.NEVER)
+    storage.remove(p(b"/file"))
+    of_file = file.space()
+    assert (of_file.fragment_size, of_file.name_max) == (found.fragment_size, found.name_max)
+    assert of_file.blocks >= of_file.blocks_free > 0
+    file.close()
+    with pytest.raises(BadHandle):
+        file.space()
 
 
 def test_two_names_of_one_file_have_one_identity(storage: FullStorage) -> None:

@@ -112,6 +112,8 @@ def test_statvfs_and_fstatvfs(client: Client) -> None:
         assert files > 0
         assert (flag, longest) == (2, 255)
     assert client.ask(*extended(b"statvfs@openssh.com", string(b"/missing"))).code == c.FX_NO_SUCH_FILE
+    client.ask(c.FXP_REMOVE, string(b"/f"))
+    assert client.ask(*extended(b"fstatvfs@openssh.com", string(handle))).kind == c.FXP_EXTENDED_REPLY
     assert client.ask(*extended(b"fstatvfs@openssh.com", string(b"none"))).code == c.FX_FAILURE
 
 

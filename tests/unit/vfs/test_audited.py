@@ -72,6 +72,21 @@ def test_a_look_is_told_when_it_is_refused(storage: Any, look: Any, action: str,
     assert [told(event) for event in refused.events] == [(action, "refused", path, None)]
 
 
+def test_the_room_around_an_open_file_is_told_to_who_may_list(storage: Any) -> None:
+    prepare(storage, TREE)
+    done = View(storage)
+    file = done.fs.open(p(b"/d/f"), READ)
+    assert file.space().name_max == 255
+    file.close()
+    assert [told(event)[:2] for event in done.events] == [("open", "ok"), ("close", "ok")]
+    refused = View(storage, {"/": ["download"]})
+    file = refused.fs.open(p(b"/d/f"), READ)
+    with pytest.raises(PermissionDenied):
+        file.space()
+    file.close()
+    assert [told(event)[:2] for event in refused.events] == [("open", "ok"), ("stat", "refused"), ("close", "ok")]
+
+
 def test_what_no_client_asked_is_refused_to_nobody(storage: Any) -> None:
     prepare(storage, TREE)
     refused = View(storage, {"/": ["copy"]})
