@@ -25,6 +25,7 @@ from conchgo.ssh.ciphers import protection
 from conchgo.ssh.compression import DELAYED_ZLIB, NONE, Compressor, Decompressor
 from conchgo.ssh.negotiation import STRICT_CLIENT
 from conchgo.ssh.packets import Opener, Sealer
+from conchgo.ssh.receive_buffer import ReceiveBuffer
 
 MSG_GLOBAL_REQUEST = 80
 MSG_CHANNEL_OPEN = 90
@@ -130,6 +131,27 @@ class RawClient(SSHClientTransport):
         self.sendPacket(number, struct.pack(">L", channel) + payload)
 
 
+class BytesOpener(Opener):
+    """An Opener that is fed with bytes, at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer = ReceiveBuffer()
+        self._waiting = b""
+
+    def feed(self, data: bytes) -> None:  # type: ignore[override]
+        self._waiting += data
+
+    def next(self) -> bytes | None:
+        payload = super().next()
+        while payload is None and self._waiting:
+            count = self._buffer.load(self._waiting)
+            self._waiting = self._waiting[count:]
+            super().feed(self._buffer, count)
+            payload = super().next()
+        return payload
+
+
 class ModernClient(RawClient):
     """With packets of our own instead of Conch's: any cipher and MAC, compression, and strict key exchange."""
 
@@ -144,7 +166,7 @@ class ModernClient(RawClient):
         super().__init__()
         self.supportedCiphers, self.supportedMACs, self.supportedCompressions = [cipher], [mac], [compression]
         self.strict = strict
-        self.sealer, self.opener = Sealer(), Opener()
+        self.sealer, self.opener = Sealer(), BytesOpener()
 
     def sendKexInit(self) -> None:
         marker = [STRICT_CLIENT] if self.strict and self.sessionID is None else []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 Buffer = bytes | bytearray | memoryview
+
+#: So many bytes of what `Stream.reserve` gives are in its first view: enough for a reply's head.
+FIRST_VIEW: Final = 64
 
 
 class Stream(Protocol):
@@ -16,10 +19,18 @@ class Stream(Protocol):
         ...
 
     def write(self, *data: Buffer) -> None:
-        """Send to the peer's standard output, without a copy: nobody may change `data` any more.
+        """Send to the peer's standard output. Always taken; look at `congested` before making more."""
+        ...
 
-        Always taken; look at `congested` before making more.
+    def reserve(self, count: int) -> list[memoryview]:
+        """Room for the next `count` bytes of output, where they will be encrypted: bulk data that is not copied.
+
+        The caller fills some of it (the first view has FIRST_VIEW bytes at least) and calls `commit` at once.
         """
+        ...
+
+    def commit(self, count: int) -> None:
+        """Send the first `count` of the reserved bytes; 0 gives them all back."""
         ...
 
     def write_error(self, data: bytes) -> None:

@@ -16,6 +16,7 @@ _ATTRS: Final = struct.Struct(">IQIIIII")
 _HEADER: Final = struct.Struct(">IBI")
 _DATA: Final = struct.Struct(">IBII")
 _UINT32_MAX: Final = 0xFFFFFFFF
+DATA_HEAD: Final = _DATA.size
 
 
 #: Extended attributes of one request; no client is known that sends any, and passing over 32,000 of them takes time.
@@ -113,9 +114,14 @@ def packet(kind: int, request_id: int, body: bytes) -> bytes:
     return _HEADER.pack(len(body) + 5, kind, request_id) + body
 
 
+def data_head(request_id: int, count: int) -> bytes:
+    """DATA, section 7, up to its `count` bytes of data: DATA_HEAD bytes."""
+    return _DATA.pack(count + 9, c.FXP_DATA, request_id, count)
+
+
 def data(request_id: int, content: Buffer) -> tuple[bytes, Buffer]:
-    """DATA, section 7, in two parts: what is read from a file is not copied."""
-    return _DATA.pack(len(content) + 9, c.FXP_DATA, request_id, len(content)), content
+    """DATA in two parts: what is read from a file is not copied."""
+    return data_head(request_id, len(content)), content
 
 
 def status(request_id: int, code: int, text: str) -> bytes:

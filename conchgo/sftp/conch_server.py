@@ -128,6 +128,9 @@ class ConchFile:
     def read(self, offset: int, length: int) -> Deferred[Buffer]:
         return ensureDeferred(self._read_whole(offset, length))
 
+    def read_now(self, offset: int, views: Sequence[memoryview]) -> None:
+        """Not known: an ISFTPFile may answer at once or later."""
+
     async def _read_whole(self, offset: int, length: int) -> Buffer:
         """An ISFTPFile may give less than was asked: a reply is short only at the end of the file."""
         chunks: list[bytes] = []

@@ -172,8 +172,17 @@ class OpenedFile:
 
     def read(self, offset: int, length: int) -> Maybe[Buffer]:
         """At once what is in memory, else in a thread."""
-        found = self._file.pread_now(length, offset)
-        return self._server.hop(self._file.pread, length, offset) if found is None else found
+        data = bytearray(length)
+        with memoryview(data) as view:
+            count = self._file.preadv_now([view], offset)
+        if count is None:
+            return self._server.hop(self._file.pread, length, offset)
+        # Cut, not only shown in part: who waits for a client holds no more than what he is to get.
+        del data[count:]
+        return data
+
+    def read_now(self, offset: int, views: Sequence[memoryview]) -> int | None:
+        return self._file.preadv_now(views, offset)
 
     def write(self, offset: int, data: Pieces) -> Maybe[None]:
         """Opened for appending, the offset means nothing (draft-ietf-secsh-filexfer-02, 6.3)."""

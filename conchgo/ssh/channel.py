@@ -21,20 +21,22 @@ from twisted.logger import Logger
 
 from conchgo.edge.stream import Buffer
 from conchgo.ssh.output import OutputQueue
+from conchgo.ssh.packet_buffer import MAX_DATA
 from conchgo.ssh.wire import ProtocolViolation
 
 if TYPE_CHECKING:
     from conchgo.ssh.connection import Connection
 
 WINDOW: Final = 2 * 1024 * 1024
-MAX_DATA: Final = 32 * 1024
+#: So much is consumed before the window is opened again: on a long way what waits for that is missing.
+GRANT: Final = WINDOW // 16
 #: Output that waits: above the first a channel is congested, below the second no longer.
 HIGH_WATER: Final = 1024 * 1024
 LOW_WATER: Final = HIGH_WATER // 2
 #: Bytes that a channel sends before it is the next one's turn.
 TURN: Final = 8 * MAX_DATA
-_DATA_PREFIX: Final = struct.Struct(">BL")
-_EXTENDED_PREFIX: Final = struct.Struct(">BLL")
+#: From so many bytes on, data is encrypted where it lies; less is copied, and its buffer is of use at once.
+_WORTH_A_BUFFER: Final = 8 * 1024
 _MAX_WINDOW: Final = 0xFFFFFFFF
 
 
@@ -53,7 +55,7 @@ class FlowChannel(SSHChannel):
         super().__init__(WINDOW, MAX_DATA, remote_window, min(remote_max_packet, MAX_DATA), conn)  # type: ignore[arg-type]
         self.remote_id = remote_id
         self.congested = not conn.writable
-        self._output = OutputQueue()
+        self._output = OutputQueue(conn.transport.factory.buffers)
         self._consumed = 0
         self._granted = WINDOW + remote_window
         self._exit_status: int | None = None
@@ -64,12 +66,19 @@ class FlowChannel(SSHChannel):
     def write(self, *data: Buffer) -> None:
         self._write(data, None)
 
+    def reserve(self, count: int) -> list[memoryview]:
+        return self._output.reserve(count)
+
+    def commit(self, count: int) -> None:
+        self._output.commit(count if self._takes_output else 0)
+        self._flush()
+
     def write_error(self, data: bytes) -> None:
         self._write((data,), EXTENDED_DATA_STDERR)
 
     def consumed(self, count: int) -> None:
         self._consumed = min(self._consumed + count, self.localWindowSize - self.localWindowLeft)
-        if self._consumed > self.localWindowSize // 2 and not (self._input_ended or self.localClosed):
+        if self._consumed >= GRANT and not (self._input_ended or self.localClosed):
             self.localWindowLeft += self._consumed
             self._granted += self._consumed
             self._send(MSG_CHANNEL_WINDOW_ADJUST, struct.pack(">L", self._consumed))
@@ -79,6 +88,10 @@ class FlowChannel(SSHChannel):
         if self._exit_status is None:
             self._exit_status = status & 0xFFFFFFFF
             self._flush()
+
+    @property
+    def _takes_output(self) -> bool:
+        return self._exit_status is None and not self.localClosed
 
     # For the connection
 
@@ -97,12 +110,13 @@ class FlowChannel(SSHChannel):
             raise ProtocolViolation("a channel's window was opened beyond 2^32 - 1 bytes")
         self.remoteWindowLeft += count
         self._granted += count
-        self._flush()
+        if self._output:
+            self._flush()
 
     def receive(self, data: Buffer) -> None:
         """Count `data` against the window, and give it to the program if one runs."""
         self._count(data)
-        if not self._input_ended and self._exit_status is None and not self.localClosed:
+        if not self._input_ended and self._takes_output:
             self.data_received(data)
 
     def receive_extended(self, data: Buffer) -> None:
@@ -131,16 +145,25 @@ class FlowChannel(SSHChannel):
 
     def send_some(self) -> bool:
         """Send some of what waits, if there is something that may go; whether it was so."""
-        if not (self._output and self.remoteWindowLeft and self.conn.writable):
-            return False
-        data, extended = self._output.take(min(self.remoteWindowLeft, TURN))
-        self.remoteWindowLeft -= len(data)
-        if extended is None:
-            prefix = _DATA_PREFIX.pack(MSG_CHANNEL_DATA, self.remote_id)
-        else:
-            prefix = _EXTENDED_PREFIX.pack(MSG_CHANNEL_EXTENDED_DATA, self.remote_id, extended)
-        self.conn.transport.send_data(prefix, data, self.remoteMaxPacket)
-        return True
+        output, transport = self._output, self.conn.transport
+        turn = TURN
+        while turn > 0 and output.size and self.remoteWindowLeft and transport.writable:
+            first = output.first
+            fields: tuple[int, ...] = (MSG_CHANNEL_DATA, self.remote_id)
+            if first.extended is not None:
+                fields = (MSG_CHANNEL_EXTENDED_DATA, self.remote_id, first.extended)
+            count = min(len(first), self.remoteWindowLeft, self.remoteMaxPacket)
+            if _WORTH_A_BUFFER <= len(first) == count and self.remoteMaxPacket == MAX_DATA:
+                waiting = output.size
+                transport.send_buffers(fields, output.pop(min(self.remoteWindowLeft, max(turn, count))))
+                count = waiting - output.size
+            else:
+                transport.send_data(fields, output.take(count))
+            self.remoteWindowLeft -= count
+            turn -= count
+        if turn < TURN:
+            transport.rekey_if_due()
+        return turn < TURN
 
     def settle(self) -> None:
         """After output went or the socket's state changed: end the channel, or tell the program how things are."""
@@ -149,9 +172,9 @@ class FlowChannel(SSHChannel):
                 self._send(MSG_CHANNEL_EOF, b"")
                 self._send(MSG_CHANNEL_REQUEST, NS(b"exit-status") + b"\0" + struct.pack(">L", self._exit_status))
                 self.send_close()
-        elif self._output.size > HIGH_WATER or not self.conn.writable:
+        elif self._output.held > HIGH_WATER or not self.conn.writable:
             self.congested = True
-        elif self.congested and self._output.size < LOW_WATER:
+        elif self.congested and self._output.held < LOW_WATER:
             self.congested = False
             self.drained()
 
@@ -167,7 +190,7 @@ class FlowChannel(SSHChannel):
         """`congested` became false."""
 
     def _write(self, data: Sequence[Buffer], extended: int | None) -> None:
-        if self._exit_status is None and not self.localClosed:
+        if self._takes_output:
             for part in data:
                 self._output.append(part, extended)
             self._flush()

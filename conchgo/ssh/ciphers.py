@@ -23,6 +23,7 @@ from conchgo.ssh.wire import ProtocolViolation
 
 _LENGTH: Final = 4
 _SEQUENCE: Final = struct.Struct(">I")
+_GCM_NONCE: Final = struct.Struct(">4sQ")
 
 
 class BadTag(ProtocolViolation):
@@ -30,6 +31,10 @@ class BadTag(ProtocolViolation):
 
     def __init__(self) -> None:
         super().__init__("bad MAC", DISCONNECT_MAC_ERROR)
+
+
+def _uint32(view: memoryview, start: int) -> int:
+    return int.from_bytes(view[start : start + _LENGTH], "big")
 
 
 class Protection(Protocol):
@@ -45,16 +50,18 @@ class Protection(Protocol):
     aligned_from: int
     tag: int
 
-    def seal(self, packet: memoryview, sequence: int) -> None:
-        """Encrypt the packet where it lies, and fill in its tag."""
+    def seal(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        """Encrypt the packet `view[start:end]` where it lies, and put its tag behind it."""
         ...
 
-    def length(self, head: memoryview, sequence: int) -> int:
-        """The length field of the packet that starts with `head`; asked once for each packet, before `open`."""
+    def length(self, view: memoryview, start: int, sequence: int) -> int:
+        """The length field of the packet that begins at `start`; asked once for each packet, before `open`."""
         ...
 
-    def open(self, packet: memoryview, sequence: int) -> None:
-        """Verify the packet, then decrypt it where it lies; the tag's bytes may hold anything afterwards.
+    def open(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        """Verify the packet `view[start:end]` by the tag behind it, then decrypt it where it lies.
+
+        The tag's bytes may hold anything afterwards.
 
         Raises:
             BadTag: nothing of the packet may be used.
@@ -70,13 +77,13 @@ class Plain:
     aligned_from = 0
     tag = 0
 
-    def seal(self, packet: memoryview, sequence: int) -> None:
+    def seal(self, view: memoryview, start: int, end: int, sequence: int) -> None:
         """It stays as it is."""
 
-    def length(self, head: memoryview, sequence: int) -> int:
-        return int.from_bytes(head[:_LENGTH], "big")
+    def length(self, view: memoryview, start: int, sequence: int) -> int:
+        return _uint32(view, start)
 
-    def open(self, packet: memoryview, sequence: int) -> None:
+    def open(self, view: memoryview, start: int, end: int, sequence: int) -> None:
         """It is open."""
 
 
@@ -93,24 +100,26 @@ class AESGCMProtection:
         self._fixed = iv[:4]
         self._counter = int.from_bytes(iv[4:12], "big")
 
-    def seal(self, packet: memoryview, sequence: int) -> None:
-        self._aead.encrypt_into(self._nonce(), packet[_LENGTH : -self.tag], packet[:_LENGTH], packet[_LENGTH:])
+    def seal(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        body = start + _LENGTH
+        self._aead.encrypt_into(self._nonce(), view[body:end], view[start:body], view[body : end + 16])
 
-    def length(self, head: memoryview, sequence: int) -> int:
-        return int.from_bytes(head[:_LENGTH], "big")
+    def length(self, view: memoryview, start: int, sequence: int) -> int:
+        return _uint32(view, start)
 
-    def open(self, packet: memoryview, sequence: int) -> None:
+    def open(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        body = start + _LENGTH
         try:
-            self._aead.decrypt_into(self._nonce(), packet[_LENGTH:], packet[:_LENGTH], packet[_LENGTH : -self.tag])
+            self._aead.decrypt_into(self._nonce(), view[body : end + 16], view[start:body], view[body:end])
         except InvalidTag:
             # In one pass with the tag, so what was forged has been decrypted by now: nobody may ever see it.
-            packet[_LENGTH:] = bytes(len(packet) - _LENGTH)
+            view[body:end] = bytes(end - body)
             raise BadTag from None
 
     def _nonce(self) -> bytes:
-        nonce = self._fixed + self._counter.to_bytes(8, "big")
-        self._counter = (self._counter + 1) & 0xFFFFFFFFFFFFFFFF
-        return nonce
+        counter = self._counter
+        self._counter = (counter + 1) & 0xFFFFFFFFFFFFFFFF
+        return _GCM_NONCE.pack(self._fixed, counter)
 
 
 class ChaCha20Poly1305Protection:
@@ -126,26 +135,26 @@ class ChaCha20Poly1305Protection:
         self._main = Cipher(algorithms.ChaCha20(key[:32], bytes(16)), None).encryptor()
         self._lengths = Cipher(algorithms.ChaCha20(key[32:64], bytes(16)), None).encryptor()
 
-    def seal(self, packet: memoryview, sequence: int) -> None:
+    def seal(self, view: memoryview, start: int, end: int, sequence: int) -> None:
         nonce = self._nonce(sequence)
+        body = view[start + _LENGTH : end]
         self._lengths.reset_nonce(nonce)
-        packet[:_LENGTH] = self._lengths.update(packet[:_LENGTH])
+        view[start : start + _LENGTH] = self._lengths.update(view[start : start + _LENGTH])
         mac_key = self._begin(nonce)
-        body = packet[_LENGTH : -self.tag]
         self._main.update_into(body, body)
-        packet[-self.tag :] = Poly1305.generate_tag(mac_key, packet[: -self.tag])
+        view[end : end + 16] = Poly1305.generate_tag(mac_key, view[start:end])
 
-    def length(self, head: memoryview, sequence: int) -> int:
+    def length(self, view: memoryview, start: int, sequence: int) -> int:
         self._lengths.reset_nonce(self._nonce(sequence))
-        return int.from_bytes(self._lengths.update(head[:_LENGTH]), "big")
+        return int.from_bytes(self._lengths.update(view[start : start + _LENGTH]), "big")
 
-    def open(self, packet: memoryview, sequence: int) -> None:
+    def open(self, view: memoryview, start: int, end: int, sequence: int) -> None:
         mac_key = self._begin(self._nonce(sequence))
         try:
-            Poly1305.verify_tag(mac_key, packet[: -self.tag], bytes(packet[-self.tag :]))
+            Poly1305.verify_tag(mac_key, view[start:end], bytes(view[end : end + 16]))
         except InvalidSignature:
             raise BadTag from None
-        body = packet[_LENGTH : -self.tag]
+        body = view[start + _LENGTH : end]
         self._main.update_into(body, body)
 
     def _begin(self, nonce: bytes) -> bytes:
@@ -185,17 +194,17 @@ class EncryptThenMac:
         self.tag = mac.size
         self._stream = _counter_mode(key, iv, sealing=sealing)
 
-    def seal(self, packet: memoryview, sequence: int) -> None:
-        self._stream.update_into(packet[_LENGTH : -self.tag], packet[_LENGTH:])
-        packet[-self.tag :] = self._mac.of(sequence, packet[: -self.tag])
+    def seal(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        self._stream.update_into(view[start + _LENGTH : end], view[start + _LENGTH :])
+        view[end : end + self.tag] = self._mac.of(sequence, view[start:end])
 
-    def length(self, head: memoryview, sequence: int) -> int:
-        return int.from_bytes(head[:_LENGTH], "big")
+    def length(self, view: memoryview, start: int, sequence: int) -> int:
+        return _uint32(view, start)
 
-    def open(self, packet: memoryview, sequence: int) -> None:
-        if not hmac.compare_digest(self._mac.of(sequence, packet[: -self.tag]), packet[-self.tag :]):
+    def open(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        if not hmac.compare_digest(self._mac.of(sequence, view[start:end]), view[end : end + self.tag]):
             raise BadTag
-        self._stream.update_into(packet[_LENGTH : -self.tag], packet[_LENGTH:])
+        self._stream.update_into(view[start + _LENGTH : end], view[start + _LENGTH :])
 
 
 class EncryptAndMac:
@@ -211,21 +220,22 @@ class EncryptAndMac:
         self._stream = _counter_mode(key, iv, sealing=sealing)
         self._first = b""
 
-    def seal(self, packet: memoryview, sequence: int) -> None:
-        tag = self._mac.of(sequence, packet[: -self.tag])
-        self._stream.update_into(packet[: -self.tag], packet)
-        packet[-self.tag :] = tag
+    def seal(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        tag = self._mac.of(sequence, view[start:end])
+        self._stream.update_into(view[start:end], view[start:])
+        view[end : end + self.tag] = tag
 
-    def length(self, head: memoryview, sequence: int) -> int:
+    def length(self, view: memoryview, start: int, sequence: int) -> int:
         # The first block is decrypted once and kept: the cipher has a state.
-        self._first = self._stream.update(head[: self.block])
+        self._first = self._stream.update(view[start : start + self.block])
         return int.from_bytes(self._first[:_LENGTH], "big")
 
-    def open(self, packet: memoryview, sequence: int) -> None:
-        tag = bytes(packet[-self.tag :])
-        self._stream.update_into(packet[self.block : -self.tag], packet[self.block :])
-        packet[: self.block] = self._first
-        if not hmac.compare_digest(self._mac.of(sequence, packet[: -self.tag]), tag):
+    def open(self, view: memoryview, start: int, end: int, sequence: int) -> None:
+        tag = bytes(view[end : end + self.tag])
+        rest = start + self.block
+        self._stream.update_into(view[rest:end], view[rest:])
+        view[start:rest] = self._first
+        if not hmac.compare_digest(self._mac.of(sequence, view[start:end]), tag):
             raise BadTag
 
 

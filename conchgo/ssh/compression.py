@@ -12,7 +12,7 @@ from typing import Final
 from twisted.conch.ssh.transport import DISCONNECT_COMPRESSION_ERROR
 
 from conchgo.edge.stream import Buffer
-from conchgo.ssh.packets import MAX_PACKET
+from conchgo.ssh.receive_buffer import MAX_PACKET
 from conchgo.ssh.wire import ProtocolViolation
 
 NONE: Final = b"none"

@@ -19,7 +19,6 @@ from twisted.conch.ssh.connection import (
     MSG_CHANNEL_OPEN_FAILURE,
     MSG_CHANNEL_REQUEST,
     MSG_CHANNEL_SUCCESS,
-    MSG_CHANNEL_WINDOW_ADJUST,
     MSG_GLOBAL_REQUEST,
     MSG_REQUEST_FAILURE,
     MSG_REQUEST_SUCCESS,
@@ -43,7 +42,8 @@ if TYPE_CHECKING:
 #: A packet costs as much as hundreds of its bytes: no client of good will asks for smaller ones.
 MIN_REMOTE_PACKET: Final = 256
 
-_DATA_HEADER: Final = struct.Struct(">BLL")
+#: The message's number, the channel's, and a count of bytes.
+_TRANSFER_HEAD: Final = struct.Struct(">BLL")
 
 _FORWARDING: Final = frozenset({b"direct-tcpip", b"forwarded-tcpip", b"direct-streamlocal@openssh.com", b"x11"})
 
@@ -168,25 +168,19 @@ class Connection(SSHService):
             raise ProtocolViolation(f"message for unknown channel {number}")
         return channel
 
-    def _window_adjust(self, fields: Reader) -> None:
-        channel, count = self._channel(fields), fields.uint32()
-        fields.end()
-        channel.add_window(count)
-
-    def _data(self, fields: Reader) -> None:
-        channel, data = self._channel(fields), fields.string()
-        fields.end()
-        channel.receive(data)
-
-    def bulk_data(self, payload: bytes) -> None:
-        """A whole CHANNEL_DATA message, as `_data`, and without a copy."""
-        if len(payload) < _DATA_HEADER.size:
+    def transfer_message(self, payload: bytes) -> None:
+        """A whole CHANNEL_DATA or CHANNEL_WINDOW_ADJUST: in a transfer these are all there is."""
+        if len(payload) < _TRANSFER_HEAD.size:
             raise ProtocolViolation("malformed message: it ends too early")
-        _, number, length = _DATA_HEADER.unpack_from(payload)
+        kind, number, count = _TRANSFER_HEAD.unpack_from(payload)
         channel = self._channel_of(number)
-        if len(payload) != _DATA_HEADER.size + length:
+        is_data = kind == MSG_CHANNEL_DATA
+        if len(payload) != _TRANSFER_HEAD.size + (count if is_data else 0):
             raise ProtocolViolation("malformed message: its length is wrong")
-        channel.receive(memoryview(payload)[_DATA_HEADER.size :])
+        if is_data:
+            channel.receive(memoryview(payload)[_TRANSFER_HEAD.size :])
+        else:
+            channel.add_window(count)
 
     def _extended_data(self, fields: Reader) -> None:
         channel, _, data = self._channel(fields), fields.uint32(), fields.string()
@@ -217,8 +211,6 @@ _HANDLERS: Final[dict[int, Callable[[Connection, Reader], None]]] = {
     MSG_CHANNEL_OPEN: Connection._open,
     MSG_CHANNEL_OPEN_CONFIRMATION: Connection._unasked,
     MSG_CHANNEL_OPEN_FAILURE: Connection._unasked,
-    MSG_CHANNEL_WINDOW_ADJUST: Connection._window_adjust,
-    MSG_CHANNEL_DATA: Connection._data,
     MSG_CHANNEL_EXTENDED_DATA: Connection._extended_data,
     MSG_CHANNEL_EOF: Connection._eof,
     MSG_CHANNEL_CLOSE: Connection._close,

@@ -16,6 +16,8 @@ from twisted.logger import Logger
 from conchgo.events.bus import Bus
 from conchgo.ssh.algorithms import HOST_SIGNATURES, AlgorithmSet
 from conchgo.ssh.connection import Connection
+from conchgo.ssh.packet_buffer import BufferPool
+from conchgo.ssh.receive_buffer import ReceiveBuffer
 from conchgo.ssh.settings import SSHSettings
 from conchgo.ssh.startups import Startups, address_of
 from conchgo.ssh.transport import ServerTransport
@@ -57,6 +59,8 @@ class ServerFactory(SSHFactory):
         in_use = dict.fromkeys(HOST_SIGNATURES[name] for name in self.host_signatures)
         #: By what clients know them by, their public part on the wire.
         self.host_keys = {self.publicKeys[kind].blob(): self.privateKeys[kind] for kind in in_use}
+        self.buffers = BufferPool()
+        self.receive_buffer = ReceiveBuffer()
         self.startups = Startups(settings.max_startups, settings.max_startups_per_host)
         self.transports: set[ServerTransport] = set()
         self.draining = False

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from conchgo.edge.pieces import Pieces
 from conchgo.ssh.ciphers import Plain, Protection
+from conchgo.ssh.packet_buffer import PacketBuffer
+from conchgo.ssh.receive_buffer import MAX_PACKET, ReceiveBuffer
 from conchgo.ssh.wire import ProtocolViolation
 
 if TYPE_CHECKING:
     from conchgo.ssh.compression import Compressor, Decompressor
 
-#: As OpenSSH's PACKET_MAX_SIZE; the RFC asks for at least 35,000.
-MAX_PACKET: Final = 256 * 1024
 _LENGTH: Final = 4
 _HEADER: Final = struct.Struct(">IB")
 #: What is before the payload: the packet's length and that of its padding.
 _BEFORE: Final = 5
-_COUNT: Final = struct.Struct(">I")
 _MIN_PADDING: Final = 4
+#: Less than two blocks.
+_MOST_PADDING: Final = 32
+#: Length, padding length, the message's number and its fields, and the count of its data.
+_BULK_HEADS: Final = {2: struct.Struct(">IBBII"), 3: struct.Struct(">IBBIII")}
 _MIN_PACKET: Final = 16
 _SEQUENCE_MASK: Final = 0xFFFFFFFF
-
-
-class _Copier:
-    """Copies pieces, from their beginning on, to where they shall be."""
-
-    def __init__(self, data: Pieces) -> None:
-        self._views = iter(data.views)
-        self._view = memoryview(b"")
-
-    def into(self, target: memoryview, at: int, count: int) -> None:
-        while count:
-            if not self._view:
-                self._view = next(self._views)
-            some = self._view[:count]
-            target[at : at + len(some)] = some
-            self._view = self._view[count:]
-            at += len(some)
-            count -= len(some)
+_NOTHING: Final = memoryview(b"")
 
 
 class Sealer:
@@ -50,6 +36,8 @@ class Sealer:
         self._protection: Protection = Plain()
         self._sequence = 0
         self.compressor: Compressor | None = None
+        #: Random (RFC 4253, section 6), and other with other keys: no cipher here needs it to change with each packet.
+        self._padding = os.urandom(_MOST_PADDING)
         self.bytes = 0
         self.packets = 0
 
@@ -57,6 +45,7 @@ class Sealer:
         """Our NEWKEYS was sent: from here on these keys."""
         self._protection = protection
         self.compressor = compressor
+        self._padding = os.urandom(_MOST_PADDING)
         self.bytes = self.packets = 0
         if reset_sequence:
             self._sequence = 0
@@ -65,71 +54,50 @@ class Sealer:
         """One packet."""
         if self.compressor is not None:
             payload = self.compressor.compress(payload)
-        padding, whole = self._layout(len(payload))
-        packet = bytearray(whole)
-        with memoryview(packet) as view:
-            view[_BEFORE : _BEFORE + len(payload)] = payload
-            self._finish(view, padding)
+        protection = self._protection
+        size, padding = _padded(_BEFORE + len(payload), protection)
+        packet = bytearray(size + protection.tag)
+        _HEADER.pack_into(packet, 0, size - _LENGTH, padding)
+        packet[_BEFORE : _BEFORE + len(payload)] = payload
+        packet[size - padding : size] = self._padding[:padding]
+        protection.seal(memoryview(packet), 0, size, self._sequence)
+        self._count(1, size)
         return packet
 
-    def seal_data(self, prefix: bytes, data: Pieces, limit: int) -> bytearray:
-        """`data` as packets of at most `limit` bytes of it, each with `prefix` and their count before them.
+    def seal_buffers(self, buffers: Sequence[PacketBuffer], fields: tuple[int, ...]) -> list[memoryview]:
+        """A packet of each buffer, where its data lies: the message's number and `fields`, a count, and the data.
 
-        One buffer for all, filled and encrypted in place: this is the way of bulk data out.
+        Bulk data goes this way, one loop for many packets.
         """
-        if self.compressor is not None:
-            return self._seal_each(prefix, data, limit)
-        before = len(prefix) + _COUNT.size
-        full, last = divmod(len(data), limit)
-        full_padding, full_size = self._layout(before + limit)
-        last_padding, last_size = self._layout(before + last) if last else (0, 0)
-        sealed = bytearray(full * full_size + last_size)
-        copier = _Copier(data)
-        with memoryview(sealed) as view:
-            for at in range(0, full * full_size, full_size):
-                self._fill(view[at : at + full_size], prefix, copier, limit, full_padding)
-            if last:
-                self._fill(view[full * full_size :], prefix, copier, last, last_padding)
-        return sealed
+        protection, seal, tag, sequence = self._protection, self._protection.seal, self._protection.tag, self._sequence
+        head = _BULK_HEADS[len(fields)]
+        packets, bytes_sealed = [], 0
+        for buffer in buffers:
+            view, start, data_end = buffer.view, buffer.start - head.size, buffer.end
+            size, padding = _padded(data_end - start, protection)
+            end = start + size
+            head.pack_into(view, start, size - _LENGTH, padding, *fields, data_end - buffer.start)
+            view[data_end:end] = self._padding[:padding]
+            seal(view, start, end, sequence)
+            sequence = (sequence + 1) & _SEQUENCE_MASK
+            packets.append(view[start : end + tag])
+            bytes_sealed += size
+        self._count(len(packets), bytes_sealed)
+        return packets
 
-    def _seal_each(self, prefix: bytes, data: Pieces, limit: int) -> bytearray:
-        """The same message by message: how long a compressed one is shows only when it is made."""
-        copier = _Copier(data)
-        sealed = bytearray()
-        for start in range(0, len(data), limit):
-            count = min(limit, len(data) - start)
-            message = bytearray(prefix + _COUNT.pack(count) + bytes(count))
-            with memoryview(message) as view:
-                copier.into(view, len(message) - count, count)
-            sealed += self.seal(message)
-        return sealed
-
-    def _fill(self, packet: memoryview, prefix: bytes, copier: _Copier, count: int, padding: int) -> None:
-        at = _BEFORE + len(prefix)
-        packet[_BEFORE:at] = prefix
-        _COUNT.pack_into(packet, at, count)
-        copier.into(packet, at + _COUNT.size, count)
-        self._finish(packet, padding)
-
-    def _layout(self, payload: int) -> tuple[int, int]:
-        """Bytes of padding, and of the whole packet with its tag."""
-        protection = self._protection
-        unpadded = _BEFORE + payload
-        padding = protection.block - (unpadded - protection.aligned_from) % protection.block
-        if padding < _MIN_PADDING:
-            padding += protection.block
-        return padding, unpadded + padding + protection.tag
-
-    def _finish(self, packet: memoryview, padding: int) -> None:
-        """Add what is around the payload, and encrypt."""
-        protection = self._protection
-        size = len(packet) - protection.tag
-        _HEADER.pack_into(packet, 0, size - _LENGTH, padding)
-        packet[size - padding : size] = os.urandom(padding)
-        protection.seal(packet, self._sequence)
+    def _count(self, packets: int, size: int) -> None:
         self.bytes += size
-        self.packets += 1
-        self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
+        self.packets += packets
+        self._sequence = (self._sequence + packets) & _SEQUENCE_MASK
+
+
+def _padded(unpadded: int, protection: Protection) -> tuple[int, int]:
+    """Bytes of a whole packet without its tag, and of its padding."""
+    block = protection.block
+    padding = block - (unpadded - protection.aligned_from) % block
+    if padding < _MIN_PADDING:
+        padding += block
+    return unpadded + padding, padding
 
 
 class Opener:
@@ -138,7 +106,11 @@ class Opener:
     def __init__(self) -> None:
         self._protection: Protection = Plain()
         self._sequence = 0
-        self._buffer = bytearray()
+        #: The beginning of a packet, kept until more of it comes.
+        self._cut_off = b""
+        self._view = _NOTHING
+        self._at = self._end = 0
+        #: Bytes of the next packet without its tag; 0 as long as that is not known.
         self._size = 0
         self.decompressor: Decompressor | None = None
         self.bytes = 0
@@ -152,7 +124,7 @@ class Opener:
     @property
     def held(self) -> int:
         """Bytes that wait for the rest of their packet."""
-        return len(self._buffer)
+        return len(self._cut_off)
 
     def use(self, protection: Protection, decompressor: Decompressor | None = None, *, reset_sequence: bool) -> None:
         """The peer's NEWKEYS has come: from here on these keys."""
@@ -162,8 +134,12 @@ class Opener:
         if reset_sequence:
             self._sequence = 0
 
-    def feed(self, data: bytes) -> None:
-        self._buffer += data
+    def feed(self, buffer: ReceiveBuffer, count: int) -> None:
+        """So many bytes have come into the buffer, which stays ours until `next` gives None."""
+        self._view = buffer.view
+        self._at = buffer.start - len(self._cut_off)
+        self._end = buffer.start + count
+        self._view[self._at : buffer.start] = self._cut_off
 
     def next(self) -> bytes | None:
         """The next payload, at least one byte long; None until all of it is there.
@@ -171,28 +147,27 @@ class Opener:
         Raises:
             ProtocolViolation: the packet is none, its MAC is wrong, or it can't be decompressed.
         """
-        protection = self._protection
-        if not self._size:
-            if len(self._buffer) < protection.head:
-                return None
-            with memoryview(self._buffer) as view:
-                length = protection.length(view[: protection.head], self._sequence)
-            self._size = self._checked_size(length)
-        whole = self._size + protection.tag
-        if len(self._buffer) < whole:
+        protection, view, at = self._protection, self._view, self._at
+        there = self._end - at
+        size = self._size
+        if not size and there >= protection.head:
+            size = self._size = self._checked_size(protection.length(view, at, self._sequence))
+        if not size or there < size + protection.tag:
+            if view is not _NOTHING:
+                self._cut_off = bytes(view[at : self._end])
+                self._view, self._at, self._end = _NOTHING, 0, 0
             return None
-        with memoryview(self._buffer) as view, view[:whole] as packet:
-            protection.open(packet, self._sequence)
-            padding = packet[_LENGTH]
-            end = self._size - padding
-            if padding < _MIN_PADDING or end <= _LENGTH + 1:
-                raise ProtocolViolation(f"bad padding length {padding}")
-            payload = bytes(packet[_LENGTH + 1 : end])
-        del self._buffer[:whole]
-        self.bytes += whole
-        self.packets += 1
+        end = at + size
+        protection.open(view, at, end, self._sequence)
+        payload_end = end - view[at + _LENGTH]
+        if end - payload_end < _MIN_PADDING or at + _BEFORE >= payload_end:
+            raise ProtocolViolation(f"bad padding length {end - payload_end}")
+        self._at = end + protection.tag
         self._size = 0
+        self.bytes += size
+        self.packets += 1
         self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
+        payload = bytes(view[at + _BEFORE : payload_end])
         return payload if self.decompressor is None else self.decompressor.decompress(payload)
 
     def _checked_size(self, length: int) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.conch.ssh.common import NS
-from twisted.conch.ssh.connection import MSG_CHANNEL_DATA
+from twisted.conch.ssh.connection import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
     DISCONNECT_PROTOCOL_VERSION_NOT_SUPPORTED,
@@ -29,10 +29,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from conchgo import __version__
-from conchgo.edge.pieces import Pieces
 from conchgo.paths import escaped
 from conchgo.ssh.keyexchange import KeyExchanges
-from conchgo.ssh.socket import RECEIVE_COMPRESSED, GatheringSocket
+from conchgo.ssh.packet_buffer import PacketBuffer
+from conchgo.ssh.receive_buffer import RECEIVE_COMPRESSED
+from conchgo.ssh.socket import GatheringSocket
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ _FIRST_USERAUTH_MESSAGE: Final = 50
 _LAST_USERAUTH_MESSAGE: Final = 79
 _KEY_EXCHANGE_MESSAGES: Final = range(20, 50)
 _QUIETLY_IGNORED: Final = frozenset({MSG_IGNORE, MSG_UNIMPLEMENTED, MSG_DEBUG})
+#: Of these a transfer consists: they take a short way.
+_TRANSFER: Final = frozenset({MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST})
 
 
 @implementer(IPushProducer)
@@ -88,6 +91,8 @@ class ServerTransport(KeyExchanges):
         self._messages_before_login = 0
         self._socket_full = False
         self._unread = 0
+        self._gathers = False
+        self.receive_buffer = factory.receive_buffer
         self._deadline: IDelayedCall | None = None
 
     # The connection's beginning and end
@@ -95,9 +100,7 @@ class ServerTransport(KeyExchanges):
     def connectionMade(self) -> None:
         self._deadline = self.factory.clock.callLater(self.factory.settings.login_grace_time, self._login_too_slow)
         self.transport.registerProducer(self, True)
-        # Other transports (of tests, of Twisted's wrappers) take bytes only.
-        gathers = isinstance(self.transport, GatheringSocket)
-        self._write = self.transport.write if gathers else lambda packet: self.transport.write(bytes(packet))
+        self._gathers = isinstance(self.transport, GatheringSocket)
         tcp = ITCPTransport(self.transport, None)
         if tcp is not None:
             tcp.setTcpNoDelay(True)
@@ -196,7 +199,7 @@ class ServerTransport(KeyExchanges):
 
     def will_decompress(self) -> None:
         if isinstance(self.transport, GatheringSocket):
-            self.transport.bufferSize = RECEIVE_COMPRESSED
+            self.transport.read_limit = RECEIVE_COMPRESSED
 
     def _pause_channels(self) -> None:
         if self.authenticated and self.service is not None:
@@ -220,13 +223,25 @@ class ServerTransport(KeyExchanges):
         if messageType >= _FIRST_USERAUTH_MESSAGE:
             self.rekey_if_due()
 
-    def send_data(self, prefix: bytes, data: Pieces, limit: int) -> None:
-        """Bulk data, while `writable`: messages that begin with `prefix` and a count, of at most `limit` bytes each."""
-        self._send(self._sealer.seal_data(prefix, data, limit))
-        self.rekey_if_due()
+    def send_data(self, fields: tuple[int, ...], data: bytes) -> None:
+        """A message of `fields` (its number, and numbers of 32 bits) and of data, while `writable`."""
+        head = bytes((fields[0],)) + struct.pack(f">{len(fields)}L", *fields[1:], len(data))
+        self._send(self._sealer.seal(head + data))
+
+    def send_buffers(self, fields: tuple[int, ...], buffers: Sequence[PacketBuffer]) -> None:
+        """As `send_data` for each, without a copy; they go back to the pool when they are sent."""
+        pool = self.factory.buffers
+        if self._gathers and self._sealer.compressor is None:
+            self.transport.write_buffers(self._sealer.seal_buffers(buffers, fields), buffers, pool)
+            return
+        for buffer in buffers:
+            data = bytes(buffer.view[buffer.start : buffer.end])
+            pool.give_back(buffer)
+            self.send_data(fields, data)
 
     def _send(self, packet: bytearray) -> None:
-        self._write(packet)
+        # Other transports (of tests, of Twisted's wrappers) take bytes only.
+        self.transport.write(packet if self._gathers else bytes(packet))
         if self._socket_full:
             self._unread += len(packet)
             if self._unread > MAX_UNREAD:
@@ -235,23 +250,38 @@ class ServerTransport(KeyExchanges):
                 self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
+        """What came by another way than `receive_buffer`."""
+        while data:
+            count = self.receive_buffer.load(data)
+            self.input_received(count)
+            data = data[count:]
+
+    def input_received(self, count: int) -> None:
+        """So many bytes have come into the receive buffer."""
         if self.ended:
             return
         try:
-            if not self.gotVersion:
-                data = self._read_version(data)
-            self._opener.feed(data)
-            while self.gotVersion and not self.ended and (payload := self._opener.next()) is not None:
-                if payload[0] == MSG_CHANNEL_DATA and self.authenticated and self.others_may_come:
-                    self.service.bulk_data(payload)  # type: ignore[union-attr]
-                else:
-                    self.dispatchMessage(payload[0], payload[1:])
-            self.rekey_if_due()
+            if self.gotVersion:
+                self._opener.feed(self.receive_buffer, count)
+                self._handle_messages()
+            else:
+                rest = self._read_version(bytes(self.receive_buffer.room[:count]))
+                if self.gotVersion and rest:
+                    self.dataReceived(rest)
         except ProtocolViolation as violation:
             self.sendDisconnect(violation.code, violation.text)
         except Exception:
             self._log.failure("{address}: a message could not be handled", address=self.address)
             self.sendDisconnect(DISCONNECT_BY_APPLICATION, "internal error")
+
+    def _handle_messages(self) -> None:
+        opener = self._opener
+        while not self.ended and (payload := opener.next()) is not None:
+            if payload[0] in _TRANSFER and self.authenticated and self.others_may_come:
+                self.service.transfer_message(payload)  # type: ignore[union-attr]
+            else:
+                self.dispatchMessage(payload[0], payload[1:])
+        self.rekey_if_due()
 
     def _read_version(self, data: bytes) -> bytes:
         """Take the client's first line, which must be its version; gives what came after it."""

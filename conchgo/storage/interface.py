@@ -124,8 +124,8 @@ class StorageFile(Protocol):
         """Whether reading, writing and small changes answer at once, so that they need no thread."""
         ...
 
-    def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
-        """As `pread`, if all of it can be had without waiting; else None."""
+    def preadv_now(self, views: Sequence[memoryview], offset: int) -> int | None:
+        """As `preadv`, if all of it can be had without waiting; else None, and the views may hold anything."""
         ...
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:

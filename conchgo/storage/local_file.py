@@ -44,21 +44,19 @@ class LocalFile:
             raise domain_error(error) from error
         return data
 
-    def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
+    def preadv_now(self, views: Sequence[memoryview], offset: int) -> int | None:
         """What the page cache holds: preadv2(2) with RWF_NOWAIT."""
+        length = sum(map(len, views))
         if self.immediate or not is_within_reach(offset, length):
-            return self.pread(length, offset)
-        buffer = bytearray(length)
+            return self.preadv(views, offset)
         try:
-            count = os.preadv(self._descriptor, (buffer,), offset, os.RWF_NOWAIT)
+            count = os.preadv(self._descriptor, views, offset, os.RWF_NOWAIT)
             if count < length and offset + count < os.fstat(self._descriptor).st_size:
                 return None
         except OSError:
             # It would wait, or the file system can't tell: a thread reads, and gets the error if it is one.
             return None
-        # Cut, not only shown in part: who waits for a client holds no more than what he is to get.
-        del buffer[count:]
-        return memoryview(buffer)
+        return count
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         if not is_within_reach(offset, sum(view.nbytes for view in views)):

@@ -36,9 +36,6 @@ class MemoryFile:
     def immediate(self) -> bool:
         return True
 
-    def pread_now(self, length: int, offset: int) -> bytes:
-        return self.pread(length, offset)
-
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         is_within_reach(offset, 0)
         done = 0
@@ -50,6 +47,9 @@ class MemoryFile:
                 view.cast("B")[: len(data)] = data
                 done += len(data)
         return done
+
+    def preadv_now(self, views: Sequence[memoryview], offset: int) -> int | None:
+        return self.preadv(views, offset)
 
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
         data = b"".join(views)

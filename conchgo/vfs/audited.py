@@ -81,11 +81,11 @@ class AuditedFile:
         self._count(read=len(data))
         return data
 
-    def pread_now(self, length: int, offset: int) -> bytes | memoryview | None:
-        data = self._noting(self._file.pread_now, length, offset)
-        if data is not None:
-            self._count(read=len(data))
-        return data
+    def preadv_now(self, views: Sequence[memoryview], offset: int) -> int | None:
+        count = self._noting(self._file.preadv_now, views, offset)
+        if count:
+            self._count(read=count)
+        return count
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         count = self._noting(self._file.preadv, views, offset)

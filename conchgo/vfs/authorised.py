@@ -47,13 +47,13 @@ class AuthorisedFile:
         self._listed = listed
         self._granted = granted
         self.pread: Callable[[int, int], bytes] = _not_open_for_reading
-        self.pread_now: Callable[[int, int], bytes | memoryview | None] = _not_open_for_reading
+        self.preadv_now: Callable[[Sequence[memoryview], int], int | None] = _not_open_for_reading
         self.preadv: Callable[[Sequence[memoryview], int], int] = _not_open_for_reading
         self.pwritev: Callable[[Sequence[memoryview], int], None] = _not_open_for_writing
         self.append: Callable[[memoryview], None] = _not_open_for_writing
         if read:
             self.pread = file.pread
-            self.pread_now = file.pread_now
+            self.preadv_now = file.preadv_now
             self.preadv = file.preadv
         if write:
             self.pwritev = file.pwritev

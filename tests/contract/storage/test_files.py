@@ -279,7 +279,7 @@ def test_a_failed_create_leaves_nothing(storage: FullStorage) -> None:
 
 
 def test_what_is_read_now_is_what_is_read(storage: FullStorage) -> None:
-    """`pread_now` may say that it would wait; what it gives is whole, and short only where the file ends."""
+    """`preadv_now` may say that it would wait; what it gives is whole, and short only where the file ends."""
     put(storage, b"/file", bytes(range(256)) * 1000)
     with opened(storage, b"/file") as file:
         for offset, length in (
@@ -291,6 +291,8 @@ def test_what_is_read_now_is_what_is_read(storage: FullStorage) -> None:
             (2**63 - 1, 5),
             (7, 0),
         ):
-            found = file.pread_now(length, offset)
-            assert found is None or bytes(found) == file.pread(length, offset)
-        assert not file.immediate or file.pread_now(10, 0) is not None
+            data = bytearray(length)
+            views = [memoryview(data)[: length // 3], memoryview(data)[length // 3 :]]
+            count = file.preadv_now(views, offset)
+            assert count is None or data[:count] == file.pread(length, offset)
+        assert not file.immediate or file.preadv_now([memoryview(bytearray(10))], 0) == 10

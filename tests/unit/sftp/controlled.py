@@ -103,6 +103,9 @@ class ControlledFile:
     def read(self, offset: int, length: int) -> Deferred[bytes]:
         return self._begin("read", offset, length)
 
+    def read_now(self, offset: int, views: Sequence[memoryview]) -> None:
+        """Never: what is done at once is nothing to control."""
+
     def write(self, offset: int, data: bytes) -> Deferred[None]:
         return self._begin("write", offset, len(data))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from conchgo.accounts.permissions import Permissions
 from conchgo.edge.pools import Inline, Runner
+from conchgo.edge.stream import FIRST_VIEW
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
@@ -45,6 +46,16 @@ class FakeStream:
 
     def write(self, *data: bytes) -> None:
         self.output += b"".join(data)
+
+    def reserve(self, count: int) -> list[memoryview]:
+        """In two views: what is written must not depend on how they are cut."""
+        self._room = bytearray(count)
+        cut = min(count, FIRST_VIEW)
+        return [memoryview(self._room)[:cut], memoryview(self._room)[cut:]]
+
+    def commit(self, count: int) -> None:
+        if count:
+            self.write(bytes(self._room[:count]))
 
     def write_error(self, data: bytes) -> None:
         raise AssertionError("the engine has no standard error")
@@ -209,7 +220,7 @@ class LaterFile(MemoryFile):
 
     immediate = False
 
-    def pread_now(self, length: int, offset: int) -> None:
+    def preadv_now(self, views: Sequence[memoryview], offset: int) -> None:
         return None
 
     def stat_now(self) -> None:

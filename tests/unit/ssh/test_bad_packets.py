@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from conchgo.ssh.ciphers import CIPHERS, MACS, needs_mac
-from conchgo.ssh.packets import MAX_PACKET
+from conchgo.ssh.receive_buffer import MAX_PACKET
 from tests.ssh_client import ModernClient, Wire, channel_data, connect, log_in, start
 from tests.ssh_server import Echo, Gate, make_factory
 

@@ -6,7 +6,8 @@ import pytest
 from twisted.conch.ssh.common import NS
 from twisted.internet.task import Clock
 
-from conchgo.ssh.channel import HIGH_WATER, LOW_WATER, MAX_DATA, TURN, WINDOW
+from conchgo.ssh.channel import GRANT, HIGH_WATER, LOW_WATER, TURN, WINDOW
+from conchgo.ssh.packet_buffer import MAX_DATA
 from tests.ssh_client import channel_data, log_in, numbers_of, start
 from tests.ssh_server import Echo, Gate, make_factory
 
@@ -95,9 +96,9 @@ def test_a_client_that_does_not_read_makes_the_program_stop() -> None:
     assert HIGH_WATER < written <= HIGH_WATER + 10_000
     assert session.stream.pending_output == written
 
-    session.adjust(written - LOW_WATER)
+    session.adjust(HIGH_WATER - LOW_WATER)
     assert session.program.calls == ["started"]
-    session.adjust(1)
+    session.adjust(2 * MAX_DATA)
     assert session.program.calls == ["started", "drained"]
     assert not session.stream.congested
 
@@ -257,12 +258,12 @@ def test_the_window_opens_on_consumption_only() -> None:
     assert session.adjusted() == 0
     assert session.stream.localWindowLeft == 0
 
-    session.stream.consumed(WINDOW // 2)
+    session.stream.consumed(GRANT - 1)
     session.wire.pump()
     assert session.adjusted() == 0
     session.stream.consumed(1)
     session.wire.pump()
-    assert session.adjusted() == WINDOW // 2 + 1 == session.stream.localWindowLeft
+    assert session.adjusted() == GRANT == session.stream.localWindowLeft
 
 
 def test_more_than_the_window_ends_the_connection() -> None:

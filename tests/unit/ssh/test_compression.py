@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -20,11 +19,10 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
-from conchgo.edge.pieces import Pieces
 from conchgo.edge.stream import Buffer
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.compression import DELAYED_ZLIB, NONE, Compressor, Decompressor
-from conchgo.ssh.packets import MAX_PACKET, Opener, Sealer
+from conchgo.ssh.receive_buffer import MAX_PACKET
 from conchgo.ssh.socket import GatheringSocket
 from conchgo.ssh.wire import ProtocolViolation
 from tests.ssh_client import ModernClient, channel_data, connect, log_in, start
@@ -132,27 +130,6 @@ def test_whatever_comes_gives_a_payload_or_the_one_error(payload, at, wrong) -> 
     for changed in (wrong, data[:at] + wrong + data[at:], data[:at] + wrong + data[at + len(wrong) :]):
         with contextlib.suppress(ProtocolViolation):
             assert 0 < len(Decompressor().decompress(changed)) <= MAX_PACKET
-
-
-# Packets
-
-
-@settings(deadline=None)
-@given(sizes=st.lists(st.integers(1, 50_000), min_size=1, max_size=4), limit=st.integers(1000, 32_768))
-def test_bulk_data_is_compressed_message_by_message(sizes, limit) -> None:
-    sealer, opener = Sealer(), Opener()
-    sealer.compressor, opener.decompressor = Compressor(), Decompressor()
-    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
-    data = b"".join(pieces)
-
-    packets = sealer.seal_data(b"\x5e\0\0\0\7", Pieces(pieces), limit)
-    opener.feed(bytes(packets))
-
-    for begin in range(0, len(data), limit):
-        part = data[begin : begin + limit]
-        assert opener.next() == b"\x5e\0\0\0\7" + struct.pack(">L", len(part)) + part
-    assert opener.next() is None
-    assert sealer.packets == opener.packets == -(-len(data) // limit)
 
 
 # When it begins

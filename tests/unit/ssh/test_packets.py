@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conchgo.edge.pieces import Pieces
 from conchgo.ssh.ciphers import CIPHERS, MACS, needs_mac, protection
-from conchgo.ssh.packets import MAX_PACKET, Opener, Sealer
+from conchgo.ssh.output import OutputQueue
+from conchgo.ssh.packet_buffer import MAX_DATA, BufferPool
+from conchgo.ssh.packets import Sealer
+from conchgo.ssh.receive_buffer import MAX_PACKET
 from conchgo.ssh.wire import ProtocolViolation
+from tests.ssh_client import BytesOpener
 
 KEYS = (b"i" * 64, b"k" * 64, b"m" * 64)
 
@@ -18,7 +21,7 @@ pairs = pytest.mark.parametrize(("cipher", "mac"), PAIRS)
 
 def keyed(cipher: bytes = b"aes256-ctr", mac: bytes = b"hmac-sha2-512"):
     """A sealer and an opener with the same keys."""
-    sealer, opener = Sealer(), Opener()
+    sealer, opener = Sealer(), BytesOpener()
     sealer.use(protection(cipher, mac, KEYS, sealing=True), reset_sequence=False)
     opener.use(protection(cipher, mac, KEYS, sealing=False), reset_sequence=False)
     return sealer, opener
@@ -55,7 +58,7 @@ def test_packets_are_whole_blocks_with_four_bytes_of_padding_at_least(size) -> N
 
 @pytest.mark.parametrize("length", [0, 4, 11, 13, MAX_PACKET + 4, 0xFFFFFFFF])
 def test_an_impossible_length_is_refused_at_once(length) -> None:
-    opener = Opener()
+    opener = BytesOpener()
     opener.feed(struct.pack(">L", length) + b"\x04" + b"x" * 11)
 
     with pytest.raises(ProtocolViolation, match="packet length"):
@@ -64,7 +67,7 @@ def test_an_impossible_length_is_refused_at_once(length) -> None:
 
 @pytest.mark.parametrize("padding", [0, 3, 11, 12, 255])
 def test_padding_is_four_bytes_at_least_and_leaves_a_message(padding) -> None:
-    opener = Opener()
+    opener = BytesOpener()
     opener.feed(struct.pack(">LB", 12, padding) + b"x" * 11)
 
     with pytest.raises(ProtocolViolation, match="padding"):
@@ -72,7 +75,7 @@ def test_padding_is_four_bytes_at_least_and_leaves_a_message(padding) -> None:
 
 
 def test_most_padding_leaves_one_byte() -> None:
-    opener = Opener()
+    opener = BytesOpener()
     opener.feed(plain(b"\x02", 10))
 
     assert opener.next() == b"\x02"
@@ -112,21 +115,29 @@ def test_sequence_numbers_wrap_after_32_bits() -> None:
 
 
 @settings(deadline=None)
-@given(sizes=st.lists(st.integers(1, 50_000), min_size=1, max_size=4), limit=st.integers(1000, 32_768))
+@given(sizes=st.lists(st.integers(1, 50_000), min_size=1, max_size=4), extended=st.sampled_from([None, 1]))
 @pairs
-def test_bulk_data_is_the_same_on_the_wire_as_message_by_message(cipher, mac, sizes, limit) -> None:
+def test_what_is_sealed_where_it_lies_is_the_same_on_the_wire_as_message_by_message(
+    cipher, mac, sizes, extended
+) -> None:
     """The fast way and the simple one: the same messages, however the data came."""
     sealer, opener = keyed(cipher, mac)
-    data = b"".join(bytes([number]) * size for number, size in enumerate(sizes))
-    pieces, at = [], 0
-    for size in sizes:
-        pieces.append(data[at : at + size])
-        at += size
+    plain_sealer, _ = keyed(cipher, mac)
+    sealer._padding = plain_sealer._padding = b"p" * 32
+    fields = (94, 7) if extended is None else (95, 7, extended)
+    head = bytes(fields[:1]) + b"".join(struct.pack(">L", field) for field in fields[1:])
+    queue = OutputQueue(BufferPool())
+    for number, size in enumerate(sizes):
+        queue.append(bytes([number]) * size, extended)
+    buffers = queue.pop(queue.size)
+    parts = [bytes(buffer.view[buffer.start : buffer.end]) for buffer in buffers]
+    packets = [bytes(packet) for packet in sealer.seal_buffers(buffers, fields)]
 
-    opener.feed(sealer.seal_data(b"\x5e\0\0\0\7", Pieces(pieces), limit))
-
-    for start in range(0, len(data), limit):
-        part = data[start : start + limit]
-        assert opener.next() == b"\x5e\0\0\0\7" + struct.pack(">L", len(part)) + part
-    assert opener.next() is None
-    assert sealer.packets == -(-len(data) // limit)
+    for part, packet in zip(parts, packets, strict=True):
+        message = head + struct.pack(">L", len(part)) + part
+        assert packet == plain_sealer.seal(message)
+        opener.feed(packet)
+        assert opener.next() == message
+        assert opener.next() is None
+    assert (sealer.packets, sealer.bytes) == (plain_sealer.packets, plain_sealer.bytes)
+    assert sealer.packets == -(-sum(sizes) // MAX_DATA)

@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from conchgo.ssh.receive_buffer import ReceiveBuffer
 from conchgo.ssh.socket import HIGH_WATER, GatheringSocket
 
 
@@ -19,17 +20,20 @@ class Talker(Protocol):
     """Writes down what its transport tells it."""
 
     def __init__(self) -> None:
+        self.receive_buffer = ReceiveBuffer()
         self.made: Deferred[None] = Deferred()
         self.lost: Deferred[None] = Deferred()
         self.told: list[str] = []
-        self.received = b""
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
         self.made.callback(None)
 
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
+    def input_received(self, count: int) -> None:
+        self.answer(bytes(self.receive_buffer.room[:count]))
+
+    def answer(self, data: bytes) -> None:
+        """For tests to override."""
 
     def connectionLost(self, reason: Any = None) -> None:
         self.lost.callback(None)

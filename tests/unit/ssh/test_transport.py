@@ -194,7 +194,7 @@ def test_garbage_before_the_version_ends_it_at_once(clock, factory, garbage) -> 
 
     assert socket.disconnecting
     assert socket.value() == b""
-    assert not transport._opener._buffer
+    assert not transport._opener.held
 
 
 @pytest.mark.parametrize("version", [b"SSH-1.5-old\r\n", b"SSH-3.0-new\r\n", b"SSH-\r\n"])
