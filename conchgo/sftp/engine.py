@@ -36,8 +36,12 @@ MAX_OUTSTANDING: Final = 64
 MAX_QUEUED: Final = 64
 #: Bytes that all READs in work together may promise.
 MAX_PROMISED: Final = 2 * 1024 * 1024
-#: Requests started before the reactor gets a turn.
+#: Requests started before the reactor gets a turn; so many bytes of data that are read or written at once count as
+#: one more.
 MAX_BURST: Final = 64
+BULK: Final = 8 * 1024
+#: Replies that gather before they are sent together: a packet's worth.
+_GATHERING: Final = 32 * 1024
 #: What needs no server.
 _OWN_EXTENSIONS: Final = extensions.by_name(extensions.ENGINE)
 #: What has a version where requests have their id: there is nothing that could be answered.
@@ -73,6 +77,11 @@ class Engine:
         self._queue: list[Request] = []
         self._outstanding: list[Request] = []
         self._promised = 0
+        # What is to be sent, and to be told as consumed, when what may be started now is.
+        self._replies: list[Buffer] = []
+        self._gathered = 0
+        self._consumed = 0
+        self._left = MAX_BURST
         self._lane_busy = False
         self._started = False
         self._greeted = False
@@ -135,29 +144,31 @@ class Engine:
 
     # From bytes to requests.
 
-    def _fill_queue(self) -> None:
+    def _fill_queue(self) -> bool:
+        """Whether there is a request to begin now."""
         while len(self._queue) < MAX_QUEUED and not self._ended:
             try:
                 packet = self._framer.next_packet()
             except Oversized as packet_error:
                 if not self._greeted:
                     self._abort("no INIT")
-                    return
+                    break
                 request = Request(packet_error.request_id, packet_error.size)
                 request.reply = codec.status(request.request_id, c.FX_BAD_MESSAGE, "the packet is too large")
                 self._queue.append(request)
                 continue
             except Unframeable:
                 self._abort("packet too short")
-                return
+                break
             if packet is None:
-                return
+                break
             if not self._greeted:
                 self._greet(packet)
             elif packet.head[0] in _WITHOUT_ID:
                 self._abort("a second INIT")
             else:
                 self._queue.append(self._parsed(packet))
+        return bool(self._queue)
 
     def _greet(self, packet: Packet) -> None:
         """INIT and VERSION, section 4."""
@@ -198,21 +209,19 @@ class Engine:
         if self._pumping or self._resting or self._ended or not self._started:
             return
         self._pumping = True
-        burst = 0
+        self._left = MAX_BURST
         try:
-            self._fill_queue()
-            while self._queue and self._may_start(self._queue[0]):
-                if burst == MAX_BURST:
+            while (self._queue or self._fill_queue()) and self._may_start(self._queue[0]):
+                if self._left <= 0:
                     self._resting = True
                     self._reactor.callLater(0, self._rested)
                     break
-                burst += 1
+                self._left -= 1
                 self._start(self._queue.pop(0))
-                self._flush()
-                self._fill_queue()
         finally:
             self._pumping = False
-        if not (self._ended or self._queue or self._outstanding) and (
+        self._send()
+        if not (self._ended or self._resting or self._queue or self._outstanding) and (
             self._input_ended or (self._draining and not self._handles)
         ):
             self._end()
@@ -222,119 +231,118 @@ class Engine:
         self._pump()
 
     def _may_start(self, request: Request) -> bool:
+        """Whether its turn has come. If so it has its handles, or (where there is no such handle) its reply."""
         if self._stream.congested or len(self._outstanding) >= MAX_OUTSTANDING:
             return False
         row = request.row
         if row is None:
             return True
+        if row.handles is Handles.NONE:
+            return not self._lane_busy
         if row is requests.READ and self._promised and self._promised + request.args[2] > MAX_PROMISED:
             return False
         try:
             # Looked up only now: the requests before this one may have made or closed the handle.
-            handles = self._handles_of(row, request.args)
-        except ConchgoError:
+            handles = request.handles = self._handles_of(row, request.args)
+        except ConchgoError as error:
+            request.reply = codec.status(request.request_id, *status_of(error))
             return True
-        span = _span(row, request.args)
+        span = request.span = _span(row, request.args)
         return (span is not None or not self._lane_busy) and all(handle.admits(span) for handle in handles)
 
     def _handles_of(self, row: Row, args: tuple[Any, ...]) -> tuple[OpenHandle, ...]:
         """Raises BadHandle."""
-        if row.handles is Handles.NONE:
-            return ()
         if row.handles is Handles.TWO_FILES:
             return self._handles.find(args[0], Handles.FILE), self._handles.find(args[1], Handles.FILE)
         return (self._handles.find(args[0], row.handles),)
 
     def _start(self, request: Request) -> None:
         row = request.row
+        if row is None or request.reply is not None:
+            self._answer(request)
+            return
         if row is requests.READ and not self._outstanding and self._read_now(request):
             return
-        self._outstanding.append(request)
-        if row is not requests.WRITE:
-            self._stream.consumed(request.size)
-        if row is None:
-            return
         try:
-            if self._draining and row.handles is Handles.NONE:
-                raise ShuttingDown
-            if row is requests.OPEN or row is requests.OPENDIR:
-                self._handles.require_room(directory=row is requests.OPENDIR)
-            handles = self._handles_of(row, request.args)
-        except ConchgoError as error:
-            self._answer(request, codec.status(request.request_id, *status_of(error)))
-            return
-        self._begin(request, row, handles)
-        try:
-            opened = tuple(handle.opened for handle in handles)
+            if row.handles is Handles.NONE:
+                self._check_room(row)
+            elif row is requests.CLOSE:
+                self._handles.remove(request.handles[0])
+            opened = [handle.opened for handle in request.handles]
             result = row.serve(self._server, *opened, *request.args[len(opened) :])
         except Exception as error:
-            self._failed(Failure(error), request, row)
+            self._answer(request, codec.status(request.request_id, *status_of(error)))
             return
         if isinstance(result, Deferred):
+            self._begin(request, row)
             result.addCallbacks(
                 self._finished, self._failed, callbackArgs=(request, row), errbackArgs=(request, row)
             ).addErrback(self._bug)
         else:
-            self._finished(result, request, row)
+            self._answer(request, self._reply(result, request, row))
+
+    def _check_room(self, row: Row) -> None:
+        """Raises ShuttingDown or TooManyOpenFiles."""
+        if self._draining:
+            raise ShuttingDown
+        if row is requests.OPEN or row is requests.OPENDIR:
+            self._handles.require_room(directory=row is requests.OPENDIR)
 
     def _read_now(self, request: Request) -> bool:
         """Read what is in memory to where it leaves from: no copy, and no reply before it that is still to come.
 
         False where it is not in memory, or an error: then the long way finds that out again, and answers.
         """
-        name, offset, length = request.args
+        _, offset, length = request.args
         if offset + length > c.MAX_OFFSET:
             return False
+        self._send()
         first, *rest = self._stream.reserve(codec.DATA_HEAD + length)
         try:
-            file = cast(ServedFile, self._handles.find(name, Handles.FILE).opened)
+            file = cast(ServedFile, request.handles[0].opened)
             count = file.read_now(offset, [first[codec.DATA_HEAD :], *rest])
         except Exception:
             count = None
         if not count:
             self._stream.commit(0)
             return False
+        self._left -= count // BULK
         first[: codec.DATA_HEAD] = codec.data_head(request.request_id, count)
-        self._stream.consumed(request.size)
+        self._consumed += request.size
         self._stream.commit(codec.DATA_HEAD + count)
         return True
 
-    def _begin(self, request: Request, row: Row, handles: tuple[OpenHandle, ...]) -> None:
-        request.handles = handles
-        request.span = _span(row, request.args)
+    def _begin(self, request: Request, row: Row) -> None:
+        """Its work goes on elsewhere."""
+        self._outstanding.append(request)
+        if row is not requests.WRITE:
+            self._consumed += request.size
         if row is requests.READ:
-            request.promised = request.args[2]
-            self._promised += request.promised
+            self._promise(request)
         if request.span is None:
             self._lane_busy = True
-        for handle in dict.fromkeys(handles):
+        for handle in dict.fromkeys(request.handles):
             handle.begin(request.span)
-        if row is requests.CLOSE:
-            self._handles.remove(handles[0])
+
+    def _promise(self, request: Request) -> None:
+        request.promised = request.args[2]
+        self._promised += request.promised
 
     def _finished(self, result: Any, request: Request, row: Row) -> None:
-        try:
-            if row is requests.OPEN or row is requests.OPENDIR:
-                result = self._opened(OpenHandle(result, is_file=row is requests.OPEN))
-            reply = row.reply(request.request_id, result)
-        except Exception as error:
-            # An ISFTPServer returned what no reply can be made of.
-            self._failed(Failure(error), request, row)
-            return
-        self._complete(request, row, reply)
+        self._complete(request, row, self._reply(result, request, row))
 
     def _failed(self, failure: Failure, request: Request, row: Row) -> None:
         error = failure.value or RuntimeError("a failure without an error")
         self._complete(request, row, codec.status(request.request_id, *status_of(error)))
 
-    def _complete(self, request: Request, row: Row, reply: Reply) -> None:
-        if request.span is None:
-            self._lane_busy = False
-        for handle in dict.fromkeys(request.handles):
-            handle.end(request.span)
-            if self._ended and handle.idle and row is not requests.CLOSE:
-                self._discard(handle)
-        self._answer(request, reply)
+    def _reply(self, result: Any, request: Request, row: Row) -> Reply:
+        try:
+            if row is requests.OPEN or row is requests.OPENDIR:
+                result = self._opened(OpenHandle(result, is_file=row is requests.OPEN))
+            return row.reply(request.request_id, result)
+        except Exception as error:
+            # An ISFTPServer returned what no reply can be made of.
+            return codec.status(request.request_id, *status_of(error))
 
     def _opened(self, handle: OpenHandle) -> bytes:
         if self._ended:
@@ -342,25 +350,56 @@ class Engine:
             return b""
         return self._handles.add(handle)
 
-    def _answer(self, request: Request, reply: Reply) -> None:
+    def _answer(self, request: Request, reply: Reply | None = None) -> None:
+        """What was done at once waits for the replies before it."""
+        self._left -= request.size // BULK
+        self._consumed += request.size
+        if reply is not None:
+            request.reply = reply
+        if self._outstanding and request.row is requests.READ:
+            self._promise(request)
+        request.args = ()
+        self._outstanding.append(request)
+        self._gather()
+
+    def _complete(self, request: Request, row: Row, reply: Reply) -> None:
+        """What was done elsewhere."""
+        if request.span is None:
+            self._lane_busy = False
+        for handle in dict.fromkeys(request.handles):
+            handle.end(request.span)
+            if self._ended and handle.idle and row is not requests.CLOSE:
+                self._discard(handle)
         if self._ended:
             return
-        if request.row is requests.WRITE:
-            self._stream.consumed(request.size)
+        if row is requests.WRITE:
+            self._consumed += request.size
         request.args = ()
         request.reply = reply
+        self._gather()
         if not self._pumping:
-            self._flush()
             self._pump()
+            self._send()
 
-    def _flush(self) -> None:
-        """Send the replies whose turn it is."""
-        while self._outstanding and not self._ended:
-            reply = self._outstanding[0].reply
-            if reply is None:
-                return
+    def _gather(self) -> None:
+        """The replies whose turn it is."""
+        while self._outstanding and (reply := self._outstanding[0].reply) is not None:
             self._promised -= self._outstanding.pop(0).promised
-            self._stream.write(*((reply,) if isinstance(reply, bytes) else reply))
+            parts = (reply,) if isinstance(reply, bytes) else reply
+            self._replies += parts
+            self._gathered += sum(map(len, parts))
+        if self._gathered >= _GATHERING:
+            self._send()
+
+    def _send(self) -> None:
+        if self._ended:
+            return
+        if self._consumed:
+            consumed, self._consumed = self._consumed, 0
+            self._stream.consumed(consumed)
+        if self._replies:
+            replies, self._replies, self._gathered = self._replies, [], 0
+            self._stream.write(*replies)
 
     # The end.
 
@@ -376,6 +415,7 @@ class Engine:
 
     def _abort(self, reason: str) -> None:
         _log.info("SFTP channel ended: {reason}", reason=reason)
+        self._send()
         self.connection_lost()
         self._stream.exit(1)
 

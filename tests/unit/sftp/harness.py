@@ -41,11 +41,13 @@ class FakeStream:
     def __init__(self) -> None:
         self.congested = False
         self.output = bytearray()
+        self.writes = 0
         self.consumed_bytes = 0
         self.statuses: list[int] = []
 
     def write(self, *data: bytes) -> None:
         self.output += b"".join(data)
+        self.writes += 1
 
     def reserve(self, count: int) -> list[memoryview]:
         """In two views: what is written must not depend on how they are cut."""

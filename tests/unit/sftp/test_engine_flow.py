@@ -11,7 +11,7 @@ import pytest
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import string, uint32, uint64
-from conchgo.sftp.engine import MAX_BURST, MAX_OUTSTANDING, MAX_PROMISED, MAX_QUEUED
+from conchgo.sftp.engine import BULK, MAX_BURST, MAX_OUTSTANDING, MAX_PROMISED, MAX_QUEUED
 from tests.unit.sftp.controlled import ControlledServer
 from tests.unit.sftp.harness import NO_ATTRIBUTES, Client, FakeStream, fast_server, generic_server, split
 
@@ -309,3 +309,21 @@ def depth() -> int:
             frame = frame.f_back
 
     return sum(1 for _ in frames())
+
+
+def test_bulk_data_makes_a_burst_shorter() -> None:
+    client = Client(fast_server())
+    client.create(b"/f", bytes(c.MAX_DATA))
+    handle = client.open(b"/f", READ)
+    before = len(split(client.stream.output))
+    client.feed(reads(handle, 60, c.MAX_DATA))
+    assert len(split(client.stream.output)) - before == -(-MAX_BURST // (1 + c.MAX_DATA // BULK))
+    while client.clock.getDelayedCalls():
+        client.clock.advance(0)
+    assert len(split(client.stream.output)) - before == 60
+
+
+def test_answers_of_one_burst_are_sent_together() -> None:
+    client = Client(fast_server())
+    client.feed(b"".join(codec.packet(c.FXP_STAT, number, string(b"/")) for number in range(10)))
+    assert client.stream.writes == 2, "VERSION, and the ten answers"
