@@ -30,14 +30,16 @@ def test_reads_and_writes_anywhere(service: Service) -> None:
     with connected(service) as sftp:
         with sftp.open("/file", "w+b") as file:
             file.set_pipelined()
-            for number in range(100):
+            # Its read() takes the answers to these, and where more than 100 writes are not yet counted as answered, the
+            # next write() looks for them again: it waits for ever if an answer happens to be there (paramiko 5.1.0).
+            for number in range(90):
                 file.write(content(KIB, number))
             file.seek(10 * KIB)
             assert file.read(KIB) == content(KIB, 10)
             file.seek(50 * KIB)
             file.write(b"middle")
             file.flush()
-            assert file.stat().st_size == 100 * KIB
+            assert file.stat().st_size == 90 * KIB
             file.truncate(60 * KIB)
         with sftp.open("/file", "ab") as file:
             file.write(b"end")
