@@ -1,6 +1,7 @@
 """What every test may use."""
 
 from hypothesis import settings
+from twisted.internet import reactor  # noqa: F401  # its own descriptors are there before any test counts
 
 pytest_plugins = ["tests.postgresql"]
 

@@ -146,7 +146,7 @@ class ConchFile:
             length -= len(chunk)
         return b"".join(chunks)
 
-    def write(self, offset: int, data: Pieces) -> Deferred[None]:
+    def write(self, offset: int, data: Pieces, *, more: bool) -> Deferred[None]:
         return _asked(self._file.writeChunk, offset, bytes(data))
 
     def stat(self) -> Deferred[bytes]:

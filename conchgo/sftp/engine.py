@@ -269,7 +269,10 @@ class Engine:
             elif row is requests.CLOSE:
                 self._handles.remove(request.handles[0])
             opened = [handle.opened for handle in request.handles]
-            result = row.serve(self._server, *opened, *request.args[len(opened) :])
+            arguments = request.args[len(opened) :]
+            if row is requests.WRITE:
+                arguments += (bool(self._queue) or self._framer.has_partial,)
+            result = row.serve(self._server, *opened, *arguments)
         except Exception as error:
             self._answer(request, codec.status(request.request_id, *status_of(error)))
             return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from conchgo.edge.pieces import Pieces
@@ -17,6 +18,7 @@ from conchgo.errors import Busy, ConchgoError, InvalidArgument, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
+from conchgo.sftp.gathered_writes import GatheredWrites
 from conchgo.sftp.longname import longname
 from conchgo.sftp.rows import Name
 from conchgo.sftp.server import Maybe, ServedDirectory, ServedFile
@@ -35,10 +37,18 @@ NAMES_PER_REPLY: Final = 100
 class FilesystemServer:
     """A `conchgo.sftp.server.Server`. `owner` is whose turn it is in the thread pool."""
 
-    __slots__ = ("_at_once", "_extensions", "_owner", "_runner", "cancelled", "filesystem")
+    __slots__ = ("_at_once", "_extensions", "_owner", "_runner", "cancelled", "clock", "filesystem")
 
-    def __init__(self, filesystem: Filesystem, runner: Runner, owner: str, extensions: Mapping[bytes, Row]) -> None:
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        runner: Runner,
+        owner: str,
+        extensions: Mapping[bytes, Row],
+        clock: IReactorTime,
+    ) -> None:
         self.filesystem = filesystem
+        self.clock = clock
         self._runner = runner
         self._owner = owner
         self._extensions = extensions
@@ -168,6 +178,7 @@ class OpenedFile:
     def __init__(self, server: FilesystemServer, file: File, options: OpenOptions) -> None:
         self._server = server
         self._file = file
+        self._writes = None if file.immediate else GatheredWrites(server.hop, file.pwritev, server.clock)
         self.appending = options.append
 
     def read(self, offset: int, length: int) -> Maybe[Buffer]:
@@ -184,11 +195,14 @@ class OpenedFile:
     def read_now(self, offset: int, views: Sequence[memoryview]) -> int | None:
         return self._file.preadv_now(views, offset)
 
-    def write(self, offset: int, data: Pieces) -> Maybe[None]:
+    def write(self, offset: int, data: Pieces, *, more: bool) -> Maybe[None]:
         """Opened for appending, the offset means nothing (draft-ietf-secsh-filexfer-02, 6.3)."""
         if self.appending:
             return self._run(self._file.append, memoryview(bytes(data)))
-        return self._run(self._file.pwritev, data.views, offset)
+        if self._writes is not None:
+            return self._writes.write(offset, data, more=more)
+        self._file.pwritev(data.views, offset)
+        return None
 
     def copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> Maybe[int]:
         """Copy a part, in a thread even where each call would answer at once: a long copy is many parts.

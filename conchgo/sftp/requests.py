@@ -43,10 +43,10 @@ def _read(_: Server, file: ServedFile, offset: int, length: int) -> Maybe[Buffer
     return b"" if offset + length > c.MAX_OFFSET else file.read(offset, length)
 
 
-def _write(_: Server, file: ServedFile, offset: int, content: Pieces) -> Maybe[None]:
+def _write(_: Server, file: ServedFile, offset: int, content: Pieces, more: bool) -> Maybe[None]:
     if offset + len(content) > c.MAX_OFFSET:
         raise InvalidArgument("the offset is larger than a file can be")
-    return file.write(offset, content)
+    return file.write(offset, content, more=more)
 
 
 def _close(_: Server, opened: ServedFile | ServedDirectory) -> Maybe[None]:

@@ -23,5 +23,5 @@ def sftp_engine(server: ISFTPServer, runner: Runner, owner: str, reactor: IReact
     """The fast path where `server` is a Filesystem's adapter, the generic path for every other ISFTPServer."""
     handles = HandleTable(budget=budget, owner=owner)
     if isinstance(server, FilesystemAdapter):
-        return Engine(FilesystemServer(server.filesystem, runner, owner, _ROWS), reactor, handles)
+        return Engine(FilesystemServer(server.filesystem, runner, owner, _ROWS, reactor), reactor, handles)
     return Engine(ConchServer(server), reactor, handles)

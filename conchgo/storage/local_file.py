@@ -61,17 +61,16 @@ class LocalFile:
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         if not is_within_reach(offset, sum(view.nbytes for view in views)):
             return 0
-        return _transfer(lambda batch, done: os.preadv(self._descriptor, batch, offset + done), views)
+        return _transfer(os.preadv, self._descriptor, views, offset)
 
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
         length = sum(view.nbytes for view in views)
         check_range(offset, length)
-        if _transfer(lambda batch, done: os.pwritev(self._descriptor, batch, offset + done), views) < length:
+        if _transfer(os.pwritev, self._descriptor, views, offset) < length:
             raise NoSpace
 
     def append(self, data: memoryview) -> None:
-        # The kernel finds the end and writes there in one step, whoever else appends; the offset is not looked at.
-        if _transfer(lambda batch, _: os.pwritev(self._descriptor, batch, 0, os.RWF_APPEND), [data]) < data.nbytes:
+        if _transfer(_append, self._descriptor, [data], 0) < data.nbytes:
             raise NoSpace
 
     def stat(self) -> FileStat:
@@ -134,13 +133,20 @@ class LocalFile:
         return found.st_nlink > 0 and (self.immediate or found.st_ctime + _SETTLED < time.time())
 
 
-def _transfer(move: Callable[[list[memoryview], int], int], views: Sequence[memoryview]) -> int:
-    """Repeat `move` (a batch of views, and the count of bytes before it) until all is done or it moves nothing."""
-    left = [view.cast("B") for view in views if view.nbytes]
+def _append(descriptor: int, views: Sequence[memoryview], _: int) -> int:
+    # The kernel finds the end and writes there in one step, whoever else appends; the offset is not looked at.
+    return os.pwritev(descriptor, views, 0, os.RWF_APPEND)
+
+
+def _transfer(
+    move: Callable[[int, Sequence[memoryview], int], int], descriptor: int, views: Sequence[memoryview], offset: int
+) -> int:
+    """Repeat `move` (descriptor, views, offset; the count of bytes) until all is done or it moves nothing."""
+    left = views
     done = 0
     try:
         while left:
-            moved = move(left[:_IOV_MAX], done)
+            moved = move(descriptor, left[:_IOV_MAX], offset + done)
             if not moved:
                 break
             done += moved
@@ -150,10 +156,10 @@ def _transfer(move: Callable[[list[memoryview], int], int], views: Sequence[memo
     return done
 
 
-def _behind(views: list[memoryview], count: int) -> list[memoryview]:
+def _behind(views: Sequence[memoryview], count: int) -> Sequence[memoryview]:
     """What is left of the views behind their first `count` bytes."""
     for index, view in enumerate(views):
         if count < view.nbytes:
-            return [view[count:], *views[index + 1 :]]
+            return [view.cast("B")[count:], *views[index + 1 :]] if count else views[index:]
         count -= view.nbytes
     return []

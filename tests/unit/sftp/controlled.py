@@ -106,7 +106,7 @@ class ControlledFile:
     def read_now(self, offset: int, views: Sequence[memoryview]) -> None:
         """Never: what is done at once is nothing to control."""
 
-    def write(self, offset: int, data: bytes) -> Deferred[None]:
+    def write(self, offset: int, data: bytes, *, more: bool) -> Deferred[None]:
         return self._begin("write", offset, len(data))
 
     def stat(self) -> Deferred[bytes]:

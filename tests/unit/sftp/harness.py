@@ -274,7 +274,7 @@ def filesystem(
 
 def fast_server(files: Filesystem | None = None, runner: Runner | None = None) -> FilesystemServer:
     rows = extensions.by_name(extensions.FILESYSTEM)
-    return FilesystemServer(files or filesystem(), runner or Inline(), "ada", rows)
+    return FilesystemServer(files or filesystem(), runner or Inline(), "ada", rows, Clock())
 
 
 def generic_server(files: Filesystem | None = None, runner: Runner | None = None) -> ConchServer:
