@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.transport import (
     DISCONNECT_KEY_EXCHANGE_FAILED,
     DISCONNECT_PROTOCOL_ERROR,
@@ -32,6 +31,7 @@ from conchgo.ssh.negotiation import (
     STRICT_SERVER,
     Agreement,
     ClientOffer,
+    name_lists,
     negotiate,
 )
 from conchgo.ssh.packets import Opener, Sealer
@@ -81,6 +81,21 @@ class KeyExchanges(SSHServerTransport):
     transport: Any
     nextEncryptions: NewKeys  # type: ignore[assignment]  # Conch calls its setKeys, and nothing else of it
     _blockedByKeyExchange: list[tuple[int, bytes]]
+
+    # With Conch's own there would be so many attributes that CPython gives each connection a table of their names.
+    __slots__ = (
+        "_compression_allowed",
+        "_expected",
+        "_key_exchanges",
+        "_opener",
+        "_rekey_timer",
+        "_sealer",
+        "_strict",
+        "_waiting_bytes",
+        "common_host_signatures",
+        "factory",
+        "host_key",
+    )
 
     def __init__(self, factory: ServerFactory) -> None:
         self.factory = factory
@@ -168,12 +183,9 @@ class KeyExchanges(SSHServerTransport):
 
     def sendKexInit(self) -> None:
         """RFC 4253, section 7.1; the first time with the words that say: strictly, please."""
-        ours = self.factory.algorithms
-        strict = (STRICT_SERVER,) if self.sessionID is None else ()
-        both_ways = (ours.ciphers, ours.ciphers, ours.macs, ours.macs, ours.compressions, ours.compressions)
-        lists = ((*ours.key_exchanges, *strict, EXTENSIONS_SERVER), self.factory.host_signatures, *both_ways, (), ())
-        names = b"".join(NS(b",".join(names)) for names in lists)
-        self.ourKexInitPayload = bytes((MSG_KEXINIT,)) + secrets.token_bytes(16) + names + bytes(5)
+        words = (STRICT_SERVER, EXTENSIONS_SERVER) if self.sessionID is None else (EXTENSIONS_SERVER,)
+        lists = name_lists(self.factory.algorithms, self.factory.host_signatures, words)
+        self.ourKexInitPayload = bytes((MSG_KEXINIT,)) + secrets.token_bytes(16) + lists + bytes(5)
         self.sendPacket(MSG_KEXINIT, self.ourKexInitPayload[1:])
         self._keyExchangeState = self._KEY_EXCHANGE_REQUESTED
         self._blockedByKeyExchange = []
@@ -217,9 +229,11 @@ class KeyExchanges(SSHServerTransport):
         self._keyExchangeState = self._KEY_EXCHANGE_PROGRESSING
         self.ignoreNextPacket = int(offer.guessed and not agreement.right_guess)
         self._expected = MSG_KEXDH_INIT
-        self._set_rekey_timer(
-            self.factory.clock.callLater(self.factory.settings.login_grace_time, self._rekey_too_slow)
-        )
+        if self.sessionID is not None:
+            # The first exchange is part of the login, which has its own bound.
+            self._set_rekey_timer(
+                self.factory.clock.callLater(self.factory.settings.login_grace_time, self._rekey_too_slow)
+            )
 
     def _ssh_KEX_INIT(self, packet: bytes) -> None:
         fields = Reader(packet)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.transport import DISCONNECT_KEY_EXCHANGE_FAILED
 
 from conchgo.ssh.algorithms import AlgorithmSet
@@ -17,6 +19,14 @@ STRICT_CLIENT: Final = b"kex-strict-c-v00@openssh.com"
 STRICT_SERVER: Final = b"kex-strict-s-v00@openssh.com"
 EXTENSIONS_CLIENT: Final = b"ext-info-c"
 EXTENSIONS_SERVER: Final = b"ext-info-s"
+
+
+@lru_cache
+def name_lists(ours: AlgorithmSet, host_keys: tuple[bytes, ...], words: tuple[bytes, ...]) -> bytes:
+    """The name-lists of our KEXINIT, `words` among the key exchanges: the same for every client."""
+    both_ways = (ours.ciphers, ours.ciphers, ours.macs, ours.macs, ours.compressions, ours.compressions)
+    lists = ((*ours.key_exchanges, *words), host_keys, *both_ways, (), ())
+    return b"".join(NS(b",".join(names)) for names in lists)
 
 
 @dataclass(frozen=True, slots=True)

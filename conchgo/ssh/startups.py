@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 _IPV6_PREFIX: Final = 64
+#: Addresses whose meaning is remembered: each is asked for three times, and comes again.
+_REMEMBERED: Final = 1024
 
 
+@lru_cache(_REMEMBERED)
 def address_of(host: str) -> str:
     """A peer's address as logs and rules know it: an IPv4 client of an IPv6 socket is an IPv4 address."""
     try:
@@ -20,6 +24,7 @@ def address_of(host: str) -> str:
     return host
 
 
+@lru_cache(_REMEMBERED)
 def network_of(address: str) -> str:
     """Who is counted as one: an IPv4 address, or all of an IPv6 /64, which is what one customer has at least."""
     try:

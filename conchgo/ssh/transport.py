@@ -77,6 +77,23 @@ class ServerTransport(KeyExchanges):
     #: The socket: an ITransport that is an IConsumer and can abortConnection.
     transport: Any
 
+    __slots__ = (
+        "_deadline",
+        "_gathers",
+        "_messages_before_login",
+        "_socket_full",
+        "_unread",
+        "_version_line",
+        "address",
+        "auth_failures",
+        "authenticated",
+        "connection_id",
+        "ended",
+        "key_queries",
+        "login_in_work",
+        "receive_buffer",
+    )
+
     def __init__(self, factory: ServerFactory, address: str) -> None:
         super().__init__(factory)
         self.connection_id = secrets.token_hex(8)
