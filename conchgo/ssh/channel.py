@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from conchgo.edge.stream import Buffer
 from conchgo.ssh.output import OutputQueue
 from conchgo.ssh.packet_buffer import MAX_DATA
+from conchgo.ssh.patience import Patience
 from conchgo.ssh.wire import ProtocolViolation
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class FlowChannel(SSHChannel):
         self._output = OutputQueue(conn.transport.factory.buffers)
         self._consumed = 0
         self._granted = WINDOW + remote_window
+        self._patience = Patience(conn.transport.factory.clock, remote_window, self._flush)
         self._exit_status: int | None = None
         self._input_ended = False
 
@@ -110,6 +112,7 @@ class FlowChannel(SSHChannel):
             raise ProtocolViolation("a channel's window was opened beyond 2^32 - 1 bytes")
         self.remoteWindowLeft += count
         self._granted += count
+        self._patience.window_opened()
         if self._output:
             self._flush()
 
@@ -153,6 +156,8 @@ class FlowChannel(SSHChannel):
             if first.extended is not None:
                 fields = (MSG_CHANNEL_EXTENDED_DATA, self.remote_id, first.extended)
             count = min(len(first), self.remoteWindowLeft, self.remoteMaxPacket)
+            if count < min(len(first), self.remoteMaxPacket) and self._patience.waits():
+                break
             if _WORTH_A_BUFFER <= len(first) == count and self.remoteMaxPacket == MAX_DATA:
                 waiting = output.size
                 transport.send_buffers(fields, output.pop(min(self.remoteWindowLeft, max(turn, count))))
@@ -177,6 +182,10 @@ class FlowChannel(SSHChannel):
         elif self.congested and self._output.held < LOW_WATER:
             self.congested = False
             self.drained()
+
+    def closed(self) -> None:
+        """Both sides have closed it, or the connection is gone."""
+        self._patience.end()
 
     # For subclasses
 

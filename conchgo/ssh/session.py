@@ -121,6 +121,7 @@ class SessionChannel(FlowChannel):
             self._guard(self._program.drained)
 
     def closed(self) -> None:
+        super().closed()
         if self._program is not None:
             self._guard(self._program.connection_lost)
 
