@@ -32,7 +32,7 @@ from twisted.logger import Logger
 
 from conchgo.ssh.channel import FlowChannel
 from conchgo.ssh.hostkey_proof import PROOF, HostKeyProofs
-from conchgo.ssh.liveness import IdleTimeout, Keepalive
+from conchgo.ssh.liveness import Watches
 from conchgo.ssh.session import Programs, SessionChannel
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
@@ -73,15 +73,13 @@ class Connection(SSHService):
         self.localChannelID = 0
 
     def serviceStarted(self) -> None:
-        self._watches = (Keepalive(self), IdleTimeout(self))
-        for watch in self._watches:
-            watch.start()
+        self._watches = Watches(self)
+        self._watches.start()
         self._proofs = HostKeyProofs(self.transport)
         self._proofs.announce()
 
     def serviceStopped(self) -> None:
-        for watch in self._watches:
-            watch.stop()
+        self._watches.stop()
         for channel in list(self.channels.values()):
             self.channelClosed(channel)
 

@@ -56,9 +56,11 @@ class ServerFactory(SSHFactory):
         self.host_signatures = tuple(
             name for name in algorithms.host_signatures if HOST_SIGNATURES[name] in self.privateKeys
         )
-        in_use = dict.fromkeys(HOST_SIGNATURES[name] for name in self.host_signatures)
-        #: By what clients know them by, their public part on the wire.
-        self.host_keys = {self.publicKeys[kind].blob(): self.privateKeys[kind] for kind in in_use}
+        #: What clients know the keys by: their public parts on the wire, by kind.
+        self.host_key_blobs = {
+            kind: self.publicKeys[kind].blob() for kind in map(HOST_SIGNATURES.__getitem__, self.host_signatures)
+        }
+        self.host_keys = {blob: self.privateKeys[kind] for kind, blob in self.host_key_blobs.items()}
         self.buffers = BufferPool()
         self.receive_buffer = ReceiveBuffer()
         self.startups = Startups(settings.max_startups, settings.max_startups_per_host)

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 ANNOUNCEMENT: Final = b"hostkeys-00@openssh.com"
 PROOF: Final = b"hostkeys-prove-00@openssh.com"
 
+#: CPython makes a new one each time, 200 bytes for every session.
+_NO_KEYS: Final[frozenset[bytes]] = frozenset()
+
 
 class HostKeyProofs:
     """Of one connection. Each key is proven once: nobody makes the server sign without end."""
 
     def __init__(self, transport: ServerTransport) -> None:
         self._transport = transport
-        self._proven: frozenset[bytes] = frozenset()
+        self._proven = _NO_KEYS
 
     def announce(self) -> None:
         keys = b"".join(map(NS, self._transport.factory.host_keys))

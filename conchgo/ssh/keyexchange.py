@@ -253,7 +253,7 @@ class KeyExchanges(SSHServerTransport):
         self._sealer.use(self.nextEncryptions.outgoing, compressor, reset_sequence=self._strict)
         self._keyExchangeState = self._KEY_EXCHANGE_NONE
         if first:
-            self.host_key = self.factory.publicKeys[HOST_SIGNATURES[self.keyAlg]].blob()
+            self.host_key = self.factory.host_key_blobs[HOST_SIGNATURES[self.keyAlg]]
             self.sendExtInfo(
                 [
                     (b"server-sig-algs", b",".join(self.factory.algorithms.user_signatures)),

@@ -16,34 +16,22 @@ from twisted.logger import Logger
 if TYPE_CHECKING:
     from conchgo.ssh.connection import Connection
 
-#: How often a watch looks within its time, which is late by no more than one look.
+#: How often a watch looks within its time at least, which is late by no more than one look.
 LOOKS: Final = 8
 
 
 class Watch:
-    """Calls `still` for every `seconds` in a row in which `state` has not changed; 0 seconds watch nothing.
+    """Calls `still` for every `seconds` in a row in which `state` has not changed; 0 seconds watch nothing."""
 
-    Two are there for every connection: a timer is all that they need (a LoopingCall and its Deferred take 600 bytes).
-    """
-
-    __slots__ = ("_state", "_timer", "_unchanged", "connection", "seconds")
-    _log = Logger()
+    __slots__ = ("_silence", "_state", "connection", "seconds")
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self.connection = connection
         self.seconds = seconds
-        self._unchanged = 0
-        self._timer: IDelayedCall | None = None
 
-    def start(self) -> None:
-        if self.seconds:
-            self._state = self.state()
-            self._wait()
-
-    def stop(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+    def begin(self) -> None:
+        self._state = self.state()
+        self._silence = 0.0
 
     def state(self) -> object:
         """Whatever is unequal to itself once something has happened."""
@@ -59,27 +47,16 @@ class Watch:
         transport = self.connection.transport
         return 0 if transport.writable else getattr(transport.transport, "waiting", 0)
 
-    def _wait(self) -> None:
-        self._timer = self.connection.transport.factory.clock.callLater(self.seconds / LOOKS, self._look)
-
-    def _look(self) -> None:
-        self._wait()
-        try:
-            self._compare()
-        except Exception:
-            self.stop()
-            self._log.failure("{address}: a watch failed", address=self.connection.transport.address)
-            self.connection.transport.loseConnection()
-
-    def _compare(self) -> None:
+    def look(self, elapsed: float) -> None:
+        """So many seconds after the last look."""
         state = self.state()
         if state != self._state:
-            self._state, self._unchanged = state, 0
+            self._state, self._silence = state, 0.0
             return
-        self._unchanged += 1
-        times, rest = divmod(self._unchanged, LOOKS)
-        if not rest:
-            self.still(times)
+        before, self._silence = self._silence, self._silence + elapsed
+        times = self._silence // self.seconds
+        if times > before // self.seconds:
+            self.still(int(times))
 
 
 class Keepalive(Watch):
@@ -130,3 +107,43 @@ class IdleTimeout(Watch):
 
     def still(self, times: int) -> None:
         self.connection.transport.sendDisconnect(DISCONNECT_BY_APPLICATION, f"idle for {self.seconds:g} s")
+
+
+class Watches:
+    """All watches of one connection, on one timer: of every session a timer takes 400 bytes."""
+
+    __slots__ = ("_connection", "_timer", "_watches")
+    _log = Logger()
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._watches = tuple(watch for watch in (Keepalive(connection), IdleTimeout(connection)) if watch.seconds)
+        self._timer: IDelayedCall | None = None
+
+    def start(self) -> None:
+        for watch in self._watches:
+            watch.begin()
+        self._wait()
+
+    def stop(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    @property
+    def _interval(self) -> float:
+        return min(watch.seconds for watch in self._watches) / LOOKS
+
+    def _wait(self) -> None:
+        if self._watches:
+            self._timer = self._connection.transport.factory.clock.callLater(self._interval, self._look)
+
+    def _look(self) -> None:
+        self._wait()
+        try:
+            for watch in self._watches:
+                watch.look(self._interval)
+        except Exception:
+            self.stop()
+            self._log.failure("{address}: a watch failed", address=self._connection.transport.address)
+            self._connection.transport.loseConnection()

@@ -98,5 +98,5 @@ def _direction(
 def _first(kind: str, theirs: Sequence[bytes], ours: Sequence[bytes]) -> bytes:
     for name in theirs:
         if name in ours:
-            return name
+            return ours[ours.index(name)]  # what is kept is not the client's copy
     raise ProtocolViolation(f"no {kind} in common", DISCONNECT_KEY_EXCHANGE_FAILED)
