@@ -19,6 +19,8 @@ from conchgo.ssh.receive_buffer import RECEIVE, ReceiveBuffer
 
 #: Bytes that wait to be sent: above this the producer is paused, below half of it resumed.
 HIGH_WATER: Final = 1024 * 1024
+#: Packets together are no larger where they are joined: a queue of thousands would take ten times their bytes.
+_JOINED: Final = 4 * 1024
 #: Buffers of one sendmsg(2): far below IOV_MAX, and 2 MiB of bulk data.
 _GATHER: Final = 64
 _NOT_NOW: Final = frozenset({EAGAIN, EWOULDBLOCK, ENOBUFS, EINTR})
@@ -35,14 +37,14 @@ class Receiver(Protocol):
 
 
 class GatheringSocket(tcp.Server):
-    """A `twisted.internet.tcp.Server` whose output is a queue of buffers, which nobody may change once written."""
+    """A `twisted.internet.tcp.Server` whose output is a queue of buffers: its own once they are written."""
 
     __slots__ = ("_lent", "_queue", "_queued", "_reading", "quick_acks", "read_limit")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Lists, because they are nearly always empty: an empty deque takes 600 bytes.
-        self._queue: list[memoryview] = []
+        self._queue: list[Buffer] = []
         #: For each of the queue the buffer in which it lies, and its pool, if so.
         self._lent: list[tuple[PacketBuffer, BufferPool] | None] = []
         self._queued = 0
@@ -59,8 +61,12 @@ class GatheringSocket(tcp.Server):
 
     def write(self, data: Buffer) -> None:
         if self._takes_output and data:
-            self._queue.append(memoryview(data))
-            self._lent.append(None)
+            last = self._queue[-1] if self._queue else None
+            if isinstance(last, bytearray) and len(last) + len(data) <= _JOINED:
+                last += data
+            else:
+                self._queue.append(data)
+                self._lent.append(None)
             self._added(len(data))
 
     def write_buffers(self, packets: Sequence[memoryview], buffers: Iterable[PacketBuffer], pool: BufferPool) -> None:
@@ -147,7 +153,7 @@ class GatheringSocket(tcp.Server):
             count -= len(queue[sent])
             sent += 1
         if count:
-            queue[sent] = queue[sent][count:]
+            queue[sent] = memoryview(queue[sent])[count:]
         for lent in self._lent[:sent]:
             if lent is not None:
                 buffer, pool = lent
