@@ -23,6 +23,8 @@ def is_plain_name(name: bytes) -> bool:
 def escaped(raw: bytes) -> str:
     """Bytes of a name as text for logs and JSON: printable UTF-8 as it is, anything else as a backslash escape."""
     text = raw.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:
+        return text
     return "".join(_escape(char) for char in text)
 
 

@@ -44,12 +44,14 @@ NOTHING: Final = Pieces()
 class ByteQueue:
     """A queue of bytes. What is appended must not change any more."""
 
-    __slots__ = ("_length", "_pieces")
+    __slots__ = ("_length", "_pieces", "_taken")
 
     def __init__(self) -> None:
         # A list: its pieces are few, and an empty deque takes 600 bytes of each idle session.
         self._pieces: list[memoryview | bytearray] = []
         self._length = 0
+        #: Bytes of the first piece.
+        self._taken = 0
 
     def __len__(self) -> int:
         return self._length
@@ -69,40 +71,43 @@ class ByteQueue:
     def peek(self, count: int) -> bytes:
         """A copy of the first bytes, fewer where there are fewer."""
         found = b""
+        start = self._taken
         for piece in self._pieces:
-            found += piece[: count - len(found)]
+            found += piece[start : start + count - len(found)]
             if len(found) >= count:
                 break
+            start = 0
         return found
 
     def take_copy(self, count: int) -> bytes:
         """As `take`, copied: for a few bytes, which are mostly in one piece."""
-        if not self._pieces or len(self._pieces[0]) < count:
+        start = self._taken
+        if not self._pieces or len(self._pieces[0]) < start + count:
             return bytes(self.take(count))
-        self._length -= count
-        piece = memoryview(self._pieces.pop(0))
-        if len(piece) > count:
-            self._pieces.insert(0, piece[count:])
-        return bytes(piece[:count])
+        copy = bytes(self._pieces[0][start : start + count])
+        self._pass(count)
+        return copy
 
     def take(self, count: int) -> Pieces:
         """Remove the first bytes, fewer where there are fewer."""
         taken: list[Buffer] = []
-        left = count = min(count, self._length)
+        left = min(count, self._length)
         while left:
-            piece = self._pieces[0]
-            if len(piece) <= left:
-                taken.append(self._pieces.pop(0))
-                left -= len(piece)
-            else:
-                view = memoryview(piece)
-                taken.append(view[:left])
-                # No longer a bytearray: it has views and can't grow.
-                self._pieces[0] = view[left:]
-                left = 0
-        self._length -= count
+            # No longer a bytearray: it has views and can't grow.
+            piece = self._pieces[0] = memoryview(self._pieces[0])
+            taken.append(piece[self._taken : self._taken + left])
+            left -= len(taken[-1])
+            self._pass(len(taken[-1]))
         return Pieces(taken)
+
+    def _pass(self, count: int) -> None:
+        """These of the first piece are taken."""
+        self._length -= count
+        self._taken += count
+        if self._taken == len(self._pieces[0]):
+            del self._pieces[0]
+            self._taken = 0
 
     def clear(self) -> None:
         self._pieces.clear()
-        self._length = 0
+        self._length = self._taken = 0

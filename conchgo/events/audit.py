@@ -23,6 +23,8 @@ _BATCH: Final = 256
 #: Seconds in which the thread lets events gather: to wake it for each one would cost more than all else about it.
 _GATHERING: Final = 0.05
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
 
 class AuditLog:
     """A subscriber of the bus: takes events from any thread, at once, and writes them from its own thread.
@@ -132,7 +134,7 @@ def as_line(event: Event) -> bytes:
 
 def _line(fields: dict[str, Any]) -> bytes:
     known = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps(known, separators=(",", ":")).encode("ascii") + b"\n"
+    return _ENCODER.encode(known).encode("ascii") + b"\n"
 
 
 def _timestamp(time: datetime) -> str:

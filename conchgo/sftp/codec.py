@@ -47,13 +47,12 @@ class Reader:
         return self._take(_UINT64)
 
     def string(self) -> bytes:
-        length = self.uint32()
-        end = self._position + length
-        if end > len(self._data):
+        length = self._take(_UINT32)
+        start = self._position
+        self._position = start + length
+        if self._position > len(self._data):
             raise Malformed("a string runs over the packet's end")
-        value = self._data[self._position : end]
-        self._position = end
-        return value
+        return self._data[start : self._position]
 
     def data(self) -> Pieces:
         """A string that is bulk data, and may be in several pieces; nothing is copied."""
@@ -129,6 +128,14 @@ def status(request_id: int, code: int, text: str) -> bytes:
     return packet(
         c.FXP_STATUS, request_id, uint32(code) + string(text.encode("utf-8", "backslashreplace")) + string(b"")
     )
+
+
+_SUCCESS: Final = uint32(c.FX_OK) + string(b"success") + string(b"")
+
+
+def success(request_id: int) -> bytes:
+    """STATUS, of what was done."""
+    return packet(c.FXP_STATUS, request_id, _SUCCESS)
 
 
 def stat_attributes(stat: FileStat | None) -> bytes:

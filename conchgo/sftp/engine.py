@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from conchgo.edge.stream import Buffer, Stream
 from conchgo.errors import ConchgoError, ShuttingDown, Unsupported
-from conchgo.sftp import codec, extensions, requests
+from conchgo.sftp import codec, extensions, requests, rows
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Malformed, Reader
 from conchgo.sftp.framing import Framer, Oversized, Packet, Unframeable
@@ -308,7 +308,10 @@ class Engine:
             count = None
         if not count:
             self._stream.commit(0)
-            return False
+            if count is None:
+                return False
+            self._answer(request, rows.data(request.request_id, b""))
+            return True
         self._left -= count // BULK
         first[: codec.DATA_HEAD] = codec.data_head(request.request_id, count)
         self._consumed += request.size

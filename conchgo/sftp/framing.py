@@ -66,9 +66,9 @@ class Framer:
             Oversized: what is held of that packet is dropped, and the rest of it will be.
             Unframeable: the packet is too short to have a type and a request id.
         """
-        if len(self._input) < _LENGTH:
-            return None
         start = self._input.peek(_HEAD)
+        if len(start) < _LENGTH:
+            return None
         length = int.from_bytes(start[:_LENGTH], "big")
         if length < _HEAD - _LENGTH:
             raise Unframeable

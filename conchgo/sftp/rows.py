@@ -57,7 +57,7 @@ class Name:
 
 
 def ok(request_id: int, _: object) -> bytes:
-    return codec.status(request_id, c.FX_OK, "success")
+    return codec.success(request_id)
 
 
 def attrs(request_id: int, encoded: bytes) -> bytes:

@@ -13,15 +13,9 @@ import enum
 import stat as stat_module
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from conchgo.paths import VirtualPath
-
-type_bits = {
-    stat_module.S_IFREG: "file",
-    stat_module.S_IFDIR: "directory",
-    stat_module.S_IFLNK: "link",
-}
 
 
 class Kind(enum.Enum):
@@ -32,8 +26,14 @@ class Kind(enum.Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class FileStat:
+_KINDS: Final = {
+    stat_module.S_IFREG: Kind.FILE,
+    stat_module.S_IFDIR: Kind.DIRECTORY,
+    stat_module.S_IFLNK: Kind.LINK,
+}
+
+
+class FileStat(NamedTuple):
     """What is known of one name. Times are whole seconds since the epoch; `mode` holds type and permission bits."""
 
     mode: int
@@ -48,7 +48,7 @@ class FileStat:
 
     @property
     def kind(self) -> Kind:
-        return Kind(type_bits.get(stat_module.S_IFMT(self.mode), "other"))
+        return _KINDS.get(stat_module.S_IFMT(self.mode), Kind.OTHER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class LocalStorage:
             self._device = os.fstat(self._root.descriptor).st_dev
         self._residence = residence(self._root.descriptor)
         near = self._residence is not Residence.ELSEWHERE
-        self._at_once = LocalAtOnce(self._root, self._residence) if near and kernel_tells() else None
+        self._at_once = LocalAtOnce(self._root, self._residence, self._creator) if near and kernel_tells() else None
 
     @property
     def at_once(self) -> LocalAtOnce | None:

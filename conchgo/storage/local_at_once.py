@@ -1,6 +1,7 @@
 """What is known of a local directory without waiting: what the kernel's caches hold of a disk.
 
-Only what looks is here: changes write to a journal, and following a link reads it. All else raises WouldBlock.
+Only what looks is here, and a new file where no journal is written for it (tmpfs). Following a link reads it, removing
+and truncating free what may be much. All else raises WouldBlock.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from conchgo.errors import WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.storage import syscalls
 from conchgo.storage.arguments import check_open, checked
-from conchgo.storage.beneath import DATA, PIN, RESOLVE, Root, closed_on_error
+from conchgo.storage.beneath import DATA, PIN, RESOLVE, Place, Root, closed_on_error
+from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create, FileStat, Listing, Space
 from conchgo.storage.local_attributes import file_stat
 from conchgo.storage.local_file import LocalFile
@@ -27,6 +29,8 @@ from conchgo.storage.residence import Residence
 _RESOLVE: Final = RESOLVE | syscalls.RESOLVE_NO_XDEV | syscalls.RESOLVE_CACHED
 #: Not cached (or the tree changed meanwhile), another file system, a link on the way.
 _UNSETTLED: Final = frozenset((errno.EAGAIN, errno.EXDEV, errno.ELOOP))
+#: Where a directory is asked for, a link in its place too.
+_UNSETTLED_PARENT: Final = _UNSETTLED | {errno.ENOTDIR}
 
 
 @functools.cache
@@ -48,9 +52,10 @@ def kernel_tells() -> bool:
 class LocalAtOnce:
     """`LocalStorage.at_once`, where its file system keeps its files in memory or on a disk."""
 
-    def __init__(self, root: Root, residence: Residence) -> None:
+    def __init__(self, root: Root, residence: Residence, creator: Creator) -> None:
         self._root = root
         self._residence = residence
+        self._creator = creator
         self._pin, self._open = _openers()
 
     @property
@@ -72,8 +77,10 @@ class LocalAtOnce:
     def open(
         self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
     ) -> LocalFile:
-        """For reading only. What is no regular file is left to `LocalStorage`, which says what it is."""
+        """To read, or a new one in memory. What is no regular file is left to `LocalStorage`, which says what it is."""
         check_open(read=read, write=write, truncate=truncate)
+        if create is Create.NEW and self._residence is Residence.MEMORY:
+            return self._created(path, os.O_RDWR if read and write else os.O_WRONLY if write else os.O_RDONLY, mode)
         if write or create is not Create.NEVER or not stat.S_ISREG(self.lstat(path).mode):
             raise WouldBlock
         try:
@@ -84,6 +91,20 @@ class LocalAtOnce:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise WouldBlock
         return LocalFile(descriptor, writable=False, residence=self._residence)
+
+    def _created(self, path: VirtualPath, access: int, mode: int) -> LocalFile:
+        checked(path)
+        if path.is_root:
+            raise WouldBlock
+        try:
+            directory = self._pin(self._root.descriptor, checked(path.parent) or b".")
+            try:
+                descriptor = self._creator.file(Place(directory, path.name), access, mode)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise (WouldBlock() if error.errno in _UNSETTLED_PARENT else domain_error(error)) from error
+        return LocalFile(descriptor, writable=access != os.O_RDONLY, residence=self._residence)
 
     def scan(self, path: VirtualPath) -> Listing:
         raise WouldBlock

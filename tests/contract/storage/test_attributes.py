@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -40,14 +39,14 @@ def change(storage: FullStorage, path: bytes, changes: Attributes, *, link: bool
 def test_mode(storage: FullStorage, path: bytes, link: bool) -> None:
     before, after = change(storage, path, Attributes(mode=0o750), link=link)
 
-    assert after == replace(before, mode=before.mode & ~0o7777 | 0o750)
+    assert after == before._replace(mode=before.mode & ~0o7777 | 0o750)
 
 
 @pytest.mark.parametrize("path", [b"/file", b"/dir", b"/fifo"])
 def test_the_type_in_a_mode_is_no_matter(storage: FullStorage, path: bytes) -> None:
     before, after = change(storage, path, Attributes(mode=0o120_600))
 
-    assert after == replace(before, mode=before.mode & ~0o7777 | 0o600)
+    assert after == before._replace(mode=before.mode & ~0o7777 | 0o600)
 
 
 @pytest.mark.parametrize("path", [b"/file", b"/dir", b"/fifo", b"/link"])
@@ -57,7 +56,7 @@ def test_times(storage: FullStorage, path: bytes, asked: dict[str, int]) -> None
 
     before, after = change(storage, path, Attributes(**asked), link=True)
 
-    assert after == replace(before, **asked)
+    assert after == before._replace(**asked)
     assert get(storage, b"/file") == b"0123456789"
 
 
@@ -115,7 +114,7 @@ def test_only_files_have_a_size_to_set(storage: FullStorage, path: bytes, link: 
 
     assert outcome(lambda: storage.set_attributes(p(path), asked, link=link)) is expected
     # To read what is in a link may count as an access.
-    assert replace(storage.lstat(p(path)), atime=before.atime) == before
+    assert storage.lstat(p(path))._replace(atime=before.atime) == before
 
 
 def test_a_link_has_no_mode(storage: FullStorage) -> None:

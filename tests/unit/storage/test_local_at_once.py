@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from conchgo.errors import BadHandle, NotFound, PermissionDenied, WouldBlock
+from conchgo.errors import AlreadyExists, BadHandle, InvalidPath, NotFound, PermissionDenied, WouldBlock
 from conchgo.paths import ROOT
 from conchgo.storage import local, local_at_once, local_file, syscalls
 from conchgo.storage.beneath import Root
+from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
@@ -77,7 +78,6 @@ waiting: dict[str, Callable[[LocalAtOnce], Any]] = {
     "a FIFO is opened": lambda storage: storage.open(p(b"/d/fifo"), read=True, write=False, create=Create.NEVER),
     "write": lambda storage: storage.open(p(b"/d/file"), read=True, write=True, create=Create.NEVER),
     "truncate": lambda storage: storage.open(p(b"/d/file"), read=False, write=True, create=Create.NEVER, truncate=True),
-    "create": lambda storage: storage.open(p(b"/d/new"), read=True, write=False, create=Create.NEW),
     "scan": lambda storage: storage.scan(p(b"/d")),
     "mkdir": lambda storage: storage.mkdir(p(b"/d/new")),
     "rmdir": lambda storage: storage.rmdir(p(b"/d")),
@@ -104,6 +104,56 @@ def test_what_may_wait_is_left_to_a_thread(at_once: LocalAtOnce, root: bytes, na
     assert descriptors() == before
 
 
+@pytest.fixture
+def in_memory(root: bytes, at_once: LocalAtOnce, tree: None) -> Iterator[LocalAtOnce]:
+    """The tree, as if nothing there waited for a device."""
+    top = Root(os.open(root, os.O_PATH | os.O_DIRECTORY))
+    yield LocalAtOnce(top, Residence.MEMORY, Creator(0o022, None))
+    top.close()
+
+
+def test_a_new_file_is_made_in_memory_only(at_once: LocalAtOnce, in_memory: LocalAtOnce, root: bytes) -> None:
+    def make(storage: LocalAtOnce) -> None:
+        file = storage.open(p(b"/d/new"), read=False, write=True, create=Create.NEW, mode=0o666)
+        file.pwritev([memoryview(b"data")], 0)
+        file.set_attributes(Attributes(size=2))
+        file.close()
+
+    if at_once._residence is Residence.DISK:
+        with pytest.raises(WouldBlock):
+            make(at_once)
+    before = descriptors()
+    make(in_memory)
+    with open(root + b"/d/new", "rb") as new:
+        assert new.read() == b"da"
+        assert os.fstat(new.fileno()).st_mode == 0o100644
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (b"/", WouldBlock),
+        (b"/d/file", AlreadyExists),
+        (b"/d/link", AlreadyExists),
+        (b"/d", AlreadyExists),
+        (b"/l/new", WouldBlock),
+        (b"/d/link/new", WouldBlock),
+        (b"/d/file/new", WouldBlock),
+        (b"/d/" + b"n" * 256, InvalidPath),
+    ],
+)
+def test_what_is_not_made_in_memory(
+    in_memory: LocalAtOnce, root: bytes, path: bytes, expected: type[Exception]
+) -> None:
+    before = descriptors()
+    with pytest.raises(expected):
+        in_memory.open(p(path), read=True, write=True, create=Create.NEW)
+    assert sorted(os.listdir(root + b"/d")) == [b"fifo", b"file", b"link"]
+    assert os.stat(root + b"/d/file").st_size == 4
+    assert descriptors() == before
+
+
 @pytest.mark.usefixtures("tree")
 def test_what_the_operating_system_forbids(storage: LocalStorage, at_once: LocalAtOnce, root: bytes) -> None:
     with ordinary_user(root):
@@ -124,7 +174,7 @@ def test_another_file_system_on_the_way_is_left_to_a_thread() -> None:
 
     for path in (b"/proc", b"/proc/version"):
         with pytest.raises(WouldBlock):
-            LocalAtOnce(root, Residence.DISK).lstat(p(path))
+            LocalAtOnce(root, Residence.DISK, Creator(0o022, None)).lstat(p(path))
     root.close()
 
 
