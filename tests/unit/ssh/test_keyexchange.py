@@ -590,6 +590,21 @@ def test_who_does_not_finish_an_exchange_is_dropped(clock, factory, gate, begins
     assert clock.getDelayedCalls() == []
 
 
+@pytest.mark.parametrize("withheld", [(KEXINIT, 30, NEWKEYS), (30, NEWKEYS), (NEWKEYS,)])
+def test_the_first_exchange_is_part_of_the_login_and_of_its_time(clock, factory, withheld) -> None:
+    client = Halting()
+    client.withheld = withheld
+    _, wire = connect(factory, client)
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(factory.settings.login_grace_time - 1)
+    assert not wire.server.ended
+    clock.advance(1)
+
+    assert wire.server.ended
+    wire.lose()
+    assert clock.getDelayedCalls() == []
+
+
 def test_a_slow_peer_has_its_time_again_with_each_exchange(clock, factory) -> None:
     client, wire, _ = half_rekeyed(clock, factory)
     clock.advance(factory.settings.login_grace_time - 1)
