@@ -8,8 +8,11 @@ from typing import Final
 MAX_PACKET: Final = 256 * 1024
 #: Bytes read at once.
 RECEIVE: Final = 256 * 1024
-#: Where a thousand times as much may come out of it by decompression: nobody else's turn comes before that is done.
-RECEIVE_COMPRESSED: Final = RECEIVE // 16
+#: Where that makes much more work than its bytes do (packets of 32 bytes, or what comes out a thousandfold by
+#: decompression): nobody else's turn comes before it is done.
+RECEIVE_LITTLE: Final = RECEIVE // 16
+#: Packets that are smaller than this on average cost more by their number than by their bytes.
+SMALL_PACKET: Final = 512
 #: Room for the beginning of a packet, less than all of the largest with its length and tag.
 _CUT_OFF: Final = MAX_PACKET + 128
 

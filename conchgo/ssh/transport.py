@@ -32,7 +32,7 @@ from conchgo import __version__
 from conchgo.paths import escaped
 from conchgo.ssh.keyexchange import KeyExchanges
 from conchgo.ssh.packet_buffer import PacketBuffer
-from conchgo.ssh.receive_buffer import RECEIVE_COMPRESSED
+from conchgo.ssh.receive_buffer import RECEIVE, RECEIVE_LITTLE, SMALL_PACKET
 from conchgo.ssh.socket import GatheringSocket
 from conchgo.ssh.wire import ProtocolViolation, Reader
 
@@ -81,6 +81,7 @@ class ServerTransport(KeyExchanges):
         "_deadline",
         "_gathers",
         "_messages_before_login",
+        "_most_read",
         "_socket_full",
         "_unread",
         "_version_line",
@@ -109,6 +110,7 @@ class ServerTransport(KeyExchanges):
         self._socket_full = False
         self._unread = 0
         self._gathers = False
+        self._most_read = RECEIVE
         self.receive_buffer = factory.receive_buffer
         self._deadline: IDelayedCall | None = None
 
@@ -215,8 +217,9 @@ class ServerTransport(KeyExchanges):
         self._resume_channels()
 
     def will_decompress(self) -> None:
-        if isinstance(self.transport, GatheringSocket):
-            self.transport.read_limit = RECEIVE_COMPRESSED
+        self._most_read = RECEIVE_LITTLE
+        if self._gathers:
+            self.transport.read_limit = RECEIVE_LITTLE
 
     def _pause_channels(self) -> None:
         if self.authenticated and self.service is not None:
@@ -280,7 +283,7 @@ class ServerTransport(KeyExchanges):
         try:
             if self.gotVersion:
                 self._opener.feed(self.receive_buffer, count)
-                self._handle_messages()
+                self._pace(count, self._handle_messages())
             else:
                 rest = self._read_version(bytes(self.receive_buffer.room[:count]))
                 if self.gotVersion and rest:
@@ -291,14 +294,23 @@ class ServerTransport(KeyExchanges):
             self._log.failure("{address}: a message could not be handled", address=self.address)
             self.sendDisconnect(DISCONNECT_BY_APPLICATION, "internal error")
 
-    def _handle_messages(self) -> None:
-        opener = self._opener
+    def _handle_messages(self) -> int:
+        """Do what has come; the count of messages."""
+        opener, messages = self._opener, 0
         while not self.ended and (payload := opener.next()) is not None:
+            messages += 1
             if payload[0] in _TRANSFER and self.authenticated and self.others_may_come:
                 self.service.transfer_message(payload)  # type: ignore[union-attr]
             else:
                 self.dispatchMessage(payload[0], payload[1:])
         self.rekey_if_due()
+        return messages
+
+    def _pace(self, count: int, messages: int) -> None:
+        """Read little at once from who sends small messages, and more by and by from who sends large ones."""
+        if self._gathers:
+            small = messages * SMALL_PACKET > count
+            self.transport.read_limit = RECEIVE_LITTLE if small else min(2 * self.transport.read_limit, self._most_read)
 
     def _read_version(self, data: bytes) -> bytes:
         """Take the client's first line, which must be its version; gives what came after it."""

@@ -6,6 +6,7 @@ in between: each client gets just the bytes that were written for it, in order, 
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 from collections import defaultdict
@@ -14,6 +15,7 @@ from dataclasses import replace
 from errno import EAGAIN
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.conch.ssh.common import NS
@@ -25,11 +27,12 @@ from conchgo.edge.stream import Stream
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.compression import DELAYED_ZLIB, NONE
 from conchgo.ssh.packet_buffer import BufferPool, PacketBuffer
+from conchgo.ssh.receive_buffer import RECEIVE, RECEIVE_LITTLE
 from conchgo.ssh.socket import GatheringSocket
 from tests.ssh_client import ModernClient
 from tests.ssh_server import Gate, make_factory
 
-GLOBAL_REQUEST, REQUEST_FAILURE, ADJUST, DATA, EXTENDED, CLOSE = 80, 82, 93, 94, 95, 97
+IGNORE, GLOBAL_REQUEST, REQUEST_FAILURE, ADJUST, DATA, EXTENDED, CLOSE = 2, 80, 82, 93, 94, 95, 97
 CHANNELS = 2
 _FOREVER = 2**31
 
@@ -60,6 +63,8 @@ class Kernel:
         self.inbox, self.sent = b"", bytearray()
         self.room = _FOREVER
         self.piece = _FOREVER
+        #: Bytes that were read last.
+        self.read = 0
 
     def sendmsg(self, buffers: Sequence[Any]) -> int:
         data = b"".join(buffers)[: self.room]
@@ -73,6 +78,7 @@ class Kernel:
         count = min(limit, self.piece, len(self.inbox))
         if not count:
             raise BlockingIOError(EAGAIN, "empty")
+        self.read = count
         room[:count], self.inbox = self.inbox[:count], self.inbox[count:]
         return count
 
@@ -285,3 +291,20 @@ def test_small_answers_that_nobody_reads_take_little_more_than_their_bytes() -> 
     peer.kernel.room = _FOREVER
     peer.settle()
     assert len(peer.client.received(REQUEST_FAILURE)) == 1000
+
+
+@pytest.mark.parametrize("compression", [NONE, DELAYED_ZLIB])
+def test_others_need_not_wait_for_thousands_of_small_messages(compression: bytes) -> None:
+    (peer,), _ = connected(1, b"aes128-gcm@openssh.com", compression)
+    for _ in range(2000):
+        peer.client.sendPacket(GLOBAL_REQUEST, NS(b"something") + b"\1")
+    peer.turn()
+    assert peer.kernel.read <= RECEIVE_LITTLE
+    peer.settle()
+    assert len(peer.client.received(REQUEST_FAILURE)) == 2000
+    for _ in range(100):
+        peer.client.sendPacket(IGNORE, os.urandom(2**15))
+    reads = []
+    while peer.turn():
+        reads.append(peer.kernel.read)
+    assert max(reads) == (RECEIVE if compression == NONE else RECEIVE_LITTLE)
