@@ -40,6 +40,8 @@ MAX_PROMISED: Final = 2 * 1024 * 1024
 #: one more.
 MAX_BURST: Final = 64
 BULK: Final = 8 * 1024
+#: And so many of any other request: a path of 4 KiB has two thousand names, and costs twenty times as much as one name.
+LONG: Final = 256
 #: Replies that gather before they are sent together: a packet's worth.
 _GATHERING: Final = 32 * 1024
 #: What needs no server.
@@ -358,7 +360,7 @@ class Engine:
 
     def _answer(self, request: Request, reply: Reply | None = None) -> None:
         """What was done at once waits for the replies before it."""
-        self._left -= request.size // BULK
+        self._left -= request.size // (BULK if request.row is requests.WRITE else LONG)
         self._consumed += request.size
         if reply is not None:
             request.reply = reply

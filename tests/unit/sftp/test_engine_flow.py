@@ -11,7 +11,7 @@ import pytest
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import string, uint32, uint64
-from conchgo.sftp.engine import BULK, MAX_BURST, MAX_OUTSTANDING, MAX_PROMISED, MAX_QUEUED
+from conchgo.sftp.engine import BULK, LONG, MAX_BURST, MAX_OUTSTANDING, MAX_PROMISED, MAX_QUEUED
 from tests.unit.sftp.controlled import ControlledServer
 from tests.unit.sftp.harness import NO_ATTRIBUTES, Client, FakeStream, fast_server, generic_server, split
 
@@ -321,6 +321,16 @@ def test_bulk_data_makes_a_burst_shorter() -> None:
     while client.clock.getDelayedCalls():
         client.clock.advance(0)
     assert len(split(client.stream.output)) - before == 60
+
+
+def test_long_paths_make_a_burst_shorter() -> None:
+    client = Client(fast_server())
+    stat = codec.packet(c.FXP_STAT, 1, string(b"/a" * 2000))
+    client.feed(stat * 20)
+    assert len(split(client.stream.output)) - 1 == -(-MAX_BURST // (1 + len(stat) // LONG))
+    while client.clock.getDelayedCalls():
+        client.clock.advance(0)
+    assert len(split(client.stream.output)) - 1 == 20
 
 
 def test_answers_of_one_burst_are_sent_together() -> None:
