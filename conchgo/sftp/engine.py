@@ -126,7 +126,8 @@ class Engine:
         skipped = self._framer.feed(data)
         if skipped:
             self._stream.consumed(skipped)
-        self._pump()
+        if self._framer.ready:
+            self._pump()
 
     def input_ended(self) -> None:
         self._input_ended = True

@@ -46,10 +46,12 @@ class Packet:
 class Framer:
     """Takes bytes in, gives packets out. Holds at most what is fed: its caller bounds that."""
 
-    __slots__ = ("_input", "_to_skip")
+    __slots__ = ("_input", "_lacks_until", "_to_skip")
 
     def __init__(self) -> None:
         self._input = ByteQueue()
+        #: Bytes of the packet that begins the input, while it has not come whole.
+        self._lacks_until = 0
         self._to_skip = 0
 
     def feed(self, data: Buffer) -> int:
@@ -58,6 +60,11 @@ class Framer:
         self._to_skip -= skipped
         self._input.append(memoryview(data)[skipped:] if skipped else data)
         return skipped
+
+    @property
+    def ready(self) -> bool:
+        """Whether `next_packet` may know more than when it was asked last: a large packet comes in many parts."""
+        return len(self._input) >= self._lacks_until
 
     def next_packet(self) -> Packet | None:
         """The next whole packet, or None until more bytes come.
@@ -76,7 +83,9 @@ class Framer:
             self._pass_over(length, start)
             return None
         if len(self._input) < _LENGTH + length:
+            self._lacks_until = _LENGTH + length
             return None
+        self._lacks_until = 0
         head = min(length, _WRITE_HEAD) if start[_LENGTH] == c.FXP_WRITE else length
         beginning = self._input.take_copy(_LENGTH + head)[_LENGTH:]
         return Packet(beginning, self._input.take(length - head) if head < length else NOTHING)

@@ -22,7 +22,7 @@ from twisted.conch.ssh.transport import DISCONNECT_MAC_ERROR
 from conchgo.ssh.wire import ProtocolViolation
 
 _LENGTH: Final = 4
-_SEQUENCE: Final = struct.Struct(">I")
+_UINT32: Final = struct.Struct(">I")
 _GCM_NONCE: Final = struct.Struct(">4sQ")
 
 
@@ -34,7 +34,8 @@ class BadTag(ProtocolViolation):
 
 
 def _uint32(view: memoryview, start: int) -> int:
-    return int.from_bytes(view[start : start + _LENGTH], "big")
+    value: int = _UINT32.unpack_from(view, start)[0]
+    return value
 
 
 class Protection(Protocol):
@@ -177,7 +178,7 @@ class _Hmac:
 
     def of(self, sequence: int, packet: memoryview) -> bytes:
         state = self._keyed.copy()
-        state.update(_SEQUENCE.pack(sequence))
+        state.update(_UINT32.pack(sequence))
         state.update(packet)
         return state.digest()
 

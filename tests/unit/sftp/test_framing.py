@@ -89,3 +89,17 @@ def test_a_packet_without_room_for_type_and_id_is_no_sftp(length: int) -> None:
     framer.feed(framed(bytes(length)))
     with pytest.raises(Unframeable):
         framer.next_packet()
+
+
+def test_it_is_not_asked_again_until_a_packet_is_whole() -> None:
+    framer = Framer()
+    packet = struct.pack(">IBI", 1000, c.FXP_WRITE, 7) + bytes(995)
+    for cut in (2, 4, 500, 1003):
+        framer = Framer()
+        framer.feed(packet[:cut])
+        assert framer.next_packet() is None
+        assert framer.ready == (cut < 4), "the length is not known yet"
+        framer.feed(packet[cut:])
+        assert framer.ready
+        assert framer.next_packet() is not None
+        assert framer.ready
