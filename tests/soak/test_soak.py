@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -71,6 +72,11 @@ def service(tmp_path: Path) -> Iterator[tuple[int, Process]]:
     close()
     with running(conchgo("serve", "--config", str(config)), tmp_path / "run", env=checkout_environment()) as process:
         process.wait_for(process.errors, "listening on")
+        # The reactor has its own descriptors (for SIGCHLD, the last of them) once it answers.
+        sockets = _sockets(process.pid)
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.recv(1)
+        eventually(lambda: _sockets(process.pid) == sockets, "the first connection is gone")
         yield port, process
         check_log(process.said())
 
@@ -81,10 +87,19 @@ def test_the_service_keeps_nothing(service: tuple[int, Process]) -> None:
     def left() -> list[str]:
         """Descriptors but those of the database, of which each of its threads may have some."""
         assert status(process.pid, "Threads") <= THREADS
-        links = [_link(f"/proc/{process.pid}/fd/{name}") for name in os.listdir(f"/proc/{process.pid}/fd")]
-        return sorted(link for link in links if link and "conchgo.db" not in link)
+        return sorted(link for link in _links(process.pid) if "conchgo.db" not in link)
 
     rounds({"port": port, "users": USERS, "password": PASSWORD}, left, process.pid)
+
+
+def _links(pid: int) -> list[str]:
+    """What the descriptors of a process are."""
+    links = [_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    return [link for link in links if link]
+
+
+def _sockets(pid: int) -> int:
+    return sum(link.startswith("socket:") for link in _links(pid))
 
 
 def _link(path: str) -> str:
