@@ -16,7 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from conchgo.edge.stream import Buffer
@@ -31,11 +31,6 @@ from tests.ssh_server import Echo, Gate, make_factory
 COMPRESSION_ERROR = 6
 IGNORE, SUCCESS, PING, PONG, DATA = 2, 52, 192, 193, 94
 ALGORITHMS = replace(ALGORITHM_SETS["compatible"], compressions=(NONE, DELAYED_ZLIB))
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

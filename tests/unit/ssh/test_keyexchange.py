@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 from twisted.conch.ssh.common import NS
 from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock
 
 from conchgo.ssh.ciphers import CIPHERS, MACS, needs_mac
 from conchgo.ssh.keyexchange import MAX_WAITING, MAX_WAITING_BYTES
 from conchgo.ssh.packets import Sealer
 from conchgo.ssh.wire import ProtocolViolation
 from tests.ssh_client import ModernClient, RawClient, Wire, channel_data, connect, log_in, start
-from tests.ssh_server import Echo, Gate, Recorder, make_factory
+from tests.ssh_server import Echo, Gate, Recorder
 
 PEER = IPv4Address("TCP", "192.0.2.1", 5000)
 PROTOCOL_ERROR, KEY_EXCHANGE_FAILED, MAC_ERROR = 2, 3, 5
@@ -32,20 +31,10 @@ pairs = pytest.mark.parametrize(("cipher", "mac"), PAIRS)
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def gate():
     gate = Gate()
     gate.avatar.make = Echo
     return gate
-
-
-@pytest.fixture
-def factory(clock, gate):
-    return make_factory(clock, gate)
 
 
 @pytest.fixture

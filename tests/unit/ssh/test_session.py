@@ -4,14 +4,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from tests.ssh_client import channel_data, log_in, numbers_of, start
-from tests.ssh_server import Gate, Recorder, Say, make_factory
+from tests.ssh_server import Recorder, Say, make_factory
 
 DATA, EXTENDED, EOF, CLOSE, REQUEST, OK, FAILED = 94, 95, 96, 97, 98, 99, 100
-
-
-@pytest.fixture
-def gate():
-    return Gate()
 
 
 @pytest.fixture

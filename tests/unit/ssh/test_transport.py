@@ -8,7 +8,6 @@ from twisted.conch.ssh.common import MP, NS
 from twisted.conch.ssh.keys import Key
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from zope.interface import directlyProvides
@@ -20,28 +19,13 @@ from conchgo.ssh.keyexchange import MAX_KEXINIT
 from conchgo.ssh.packets import Sealer
 from conchgo.ssh.transport import CLOSE_TIMEOUT, MAX_MESSAGES_BEFORE_LOGIN, MAX_UNREAD
 from tests.ssh_client import RawClient, Wire, channel_data, connect, log_in, start
-from tests.ssh_server import HOST_KEY, Echo, Gate, make_factory
+from tests.ssh_server import HOST_KEY, Echo, make_factory
 
 PEER = IPv4Address("TCP", "192.0.2.1", 5000)
 PROTOCOL_ERROR = 2
 KEY_EXCHANGE_FAILED = 3
 SERVICE_NOT_AVAILABLE = 7
 BY_APPLICATION = 11
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def gate():
-    return Gate()
-
-
-@pytest.fixture
-def factory(clock, gate):
-    return make_factory(clock, gate)
 
 
 def stranger(factory) -> tuple[object, StringTransport]:
