@@ -75,6 +75,12 @@ class NoSpace(ConchgoError):
     default = "no space left on the storage"
 
 
+class QuotaExceeded(ConchgoError):
+    """It would be more than the user, or the folder, may have."""
+
+    default = "quota exceeded"
+
+
 class ReadOnlyStorage(ConchgoError):
     default = "read-only storage"
 
@@ -120,6 +126,18 @@ class WouldBlock(Exception):
 
     No `ConchgoError`: nobody may take it for an answer, tell of it, or send it to a client.
     """
+
+
+class NotBefore(Exception):
+    """The answer must wait for time to pass, and nothing was changed: ask the same again at `at` (time.monotonic()).
+
+    Raised by what never sleeps (bandwidth, room that others hold); whoever runs the work waits without a thread. No
+    `ConchgoError`, for the same reason as `WouldBlock`.
+    """
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        super().__init__(at)
 
 
 class LoginRefused(ConchgoError):

@@ -1,0 +1,85 @@
+"""What a ledger is: who pays for which bytes, and what must be told before and after anything changes.
+
+Sizes are apparent sizes in bytes, files are regular files; an inode counts once, links and directories nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from conchgo.paths import VirtualPath
+
+#: Device and inode, for instance; as `conchgo.storage.interface.FileStat.identity`.
+Identity = tuple[int, int]
+
+
+class Usage(NamedTuple):
+    """Bytes and files."""
+
+    size: int
+    files: int
+
+
+class Limits(NamedTuple):
+    """The most that may be used; None is no limit."""
+
+    size: int | None = None
+    files: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Who pays for what lies in one storage, and what each may use.
+
+    A domain is `user:NAME` or `folder:NAME`; a folder within the user's quota is charged to both. `storage` tells the
+    ledger where the paths of its intents begin, also after a crash: the user's home or a folder, by the same names.
+    """
+
+    storage: str
+    domains: tuple[tuple[str, Limits], ...]
+
+
+class Change(Protocol):
+    """One change that was announced: exactly one of `done` and `cancel` ends it."""
+
+    def done(self, identity: Identity | None, *, size: int, files: int) -> None:
+        """It was made: so many bytes and files more (less, where negative) than before, and of which inode."""
+        ...
+
+    def cancel(self) -> None:
+        """Nothing was changed."""
+        ...
+
+
+class Ledger(Protocol):
+    """Counts what is used, and lets nobody past a limit. Calls may come from several threads at once."""
+
+    def change(
+        self,
+        charge: Charge,
+        path: VirtualPath,
+        *,
+        identity: Identity | None,
+        before: int,
+        grow: int = 0,
+        files: int = 0,
+        at_once: bool = False,
+    ) -> Change:
+        """Announce a change at `path` of the charge's storage, before it is made, and reserve room for it.
+
+        `identity` and `before` are the inode's that will change and its size (None and 0 where there is none yet);
+        `grow` and `files` are the most that the change may add. Changes of one inode must not overlap: the caller holds
+        its lock (`StorageFile.exclusively`) from the look at its size until `done`.
+
+        Raises:
+            QuotaExceeded: it does not fit, and waiting would not help.
+            NotBefore: others hold room that they may not need; ask again then. Nothing was announced.
+            WouldBlock: with `at_once`, where the answer can't be had without waiting.
+            Failure: the database did not answer.
+        """
+        ...
+
+    def usage(self, domain: str) -> Usage | None:
+        """What is used, reservations not counted; None where nobody has counted yet."""
+        ...
