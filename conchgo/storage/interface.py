@@ -174,6 +174,13 @@ class StorageFile(Protocol):
         """Close, if that takes no wait; else False, and the file is still open."""
         ...
 
+    def abandon(self) -> None:
+        """Close it in place of `close`: what was written is not known to be whole (the client vanished, for instance).
+
+        Wrappers may keep it from its place then; a storage just closes. Idempotent.
+        """
+        ...
+
 
 class Storage(Protocol):
     """A tree of files.

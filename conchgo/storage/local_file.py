@@ -114,6 +114,8 @@ class LocalFile:
             with translated():
                 os.close(descriptor)
 
+    abandon = close
+
     def close_now(self) -> bool:
         if self._descriptor >= 0 and not self._closes_at_once():
             return False

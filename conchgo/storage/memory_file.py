@@ -93,6 +93,8 @@ class MemoryFile:
                 self._node.handles -= 1
                 self._budget.release(self._node)
 
+    abandon = close
+
     def close_now(self) -> bool:
         self.close()
         return True

@@ -59,7 +59,8 @@ class AuthorisedFile:
             self.pwritev = file.pwritev
             self.append = file.append
         self.sync = file.sync
-        self.close = self.abandon = file.close
+        self.close = file.close
+        self.abandon = file.abandon
         # Whoever may open a file may see how it grows: clients compare sizes after an upload.
         self.stat = file.stat
         self.stat_now = file.stat_now

@@ -25,10 +25,6 @@ __all__ = [
 class File(StorageFile, Protocol):
     """An open file, as a session sees it: what it may not do raises PermissionDenied."""
 
-    def abandon(self) -> None:
-        """Close it because the client vanished: what it was writing is not known to be whole."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:

@@ -221,10 +221,11 @@ def test_a_handle_does_what_it_was_opened_for(storage: FullStorage) -> None:
     assert get(storage, b"/file") == b"data"
 
 
-def test_a_closed_file(storage: FullStorage) -> None:
+@pytest.mark.parametrize("end", ["close", "abandon"])
+def test_a_closed_file(storage: FullStorage, end: str) -> None:
     put(storage, b"/file", b"data")
     with opened(storage, b"/file") as file:
-        file.close()
+        getattr(file, end)()
         calls: list[Callable[[], Any]] = [
             lambda: file.pread(1, 0),
             lambda: file.preadv([memoryview(bytearray(1))], 0),
@@ -235,6 +236,14 @@ def test_a_closed_file(storage: FullStorage) -> None:
             lambda: file.sync(),
         ]
         assert [outcome(call) for call in calls] == [BadHandle] * len(calls)
+
+
+def test_a_storage_keeps_what_an_abandoned_file_holds(storage: FullStorage) -> None:
+    with opened(storage, b"/file", create=Create.NEW) as file:
+        file.append(memoryview(b"half"))
+        file.abandon()
+        file.abandon()
+    assert get(storage, b"/file") == b"half"
 
 
 def test_an_open_file_outlives_its_name(storage: FullStorage) -> None:

@@ -15,6 +15,7 @@ from conchgo.events.records import ACTIONS, Event
 from conchgo.storage.interface import Attributes
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
+from conchgo.storage.memory_file import MemoryFile
 from conchgo.vfs.interface import Filesystem, OpenOptions
 from tests.permission_table import DIRECTORY, OPERATIONS, Link, prepare
 from tests.unit.vfs.helpers import CREATE, ORIGIN, READ, WRITE, View, outcome, p, put
@@ -173,6 +174,15 @@ def test_an_abandoned_file_is_no_whole_one(storage: Any) -> None:
     closes = [event for event in view.events if event.action == "close"]
     assert [(event.status, event.bytes_written) for event in closes] == [("failed", 4)]
     assert closes[0].reason == "the client left before it closed the file"
+
+
+def test_the_storage_learns_that_a_file_was_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = []
+    monkeypatch.setattr(MemoryFile, "abandon", lambda file: ends.append(file.close()))
+    file = View(MemoryStorage()).fs.open(p(b"/new"), CREATE)
+    file.abandon()
+    file.abandon()
+    assert len(ends) == 1
 
 
 def test_a_write_that_failed_is_told_at_the_close() -> None:
