@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, Column, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Double, Integer, MetaData, Table, Text
 
 metadata: Final = MetaData()
 
@@ -31,4 +31,29 @@ users: Final = Table(
     Column("additional_info", Text, nullable=False),
     Column("filters", JSON, nullable=False),
     Column("extra", JSON, nullable=False),
+)
+
+#: Processes that serve; times are seconds on the database's clock.
+owners: Final = Table(
+    "owners",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("boot", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("lock", Text, nullable=False),
+    Column("heartbeat", Double, nullable=False),
+)
+
+#: What runs for whom; `number` is the owner's own, `since` seconds since the epoch.
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("username", _NAME, nullable=False, index=True),
+    Column("ip", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("since", Double, nullable=False),
 )
