@@ -44,7 +44,10 @@ class Change(Protocol):
     """One change that was announced: exactly one of `done` and `cancel` ends it."""
 
     def done(self, identity: Identity | None, *, size: int, files: int) -> None:
-        """It was made: so many bytes and files more (less, where negative) than before, and of which inode."""
+        """It was made: so many bytes and files more (less, where negative) than before, and of which inode.
+
+        `identity` is None where several changed, or none. Never raises: what happened is counted, come what may.
+        """
         ...
 
     def cancel(self) -> None:
@@ -64,6 +67,8 @@ class Ledger(Protocol):
         before: int,
         grow: int = 0,
         files: int = 0,
+        links: int = 0,
+        moves: bool = False,
         at_once: bool = False,
     ) -> Change:
         """Announce a change at `path` of the charge's storage, before it is made, and reserve room for it.
@@ -71,6 +76,10 @@ class Ledger(Protocol):
         `identity` and `before` are the inode's that will change and its size (None and 0 where there is none yet);
         `grow` and `files` are the most that the change may add. Changes of one inode must not overlap: the caller holds
         its lock (`StorageFile.exclusively`) from the look at its size until `done`.
+
+        `links` is how many names the inode has, where this change takes `path` from it (remove, rename onto it); else
+        it is 0. `moves` says that names move: renames are announced too, those that change no size with nothing else.
+        After a kill in the middle of a change recovery looks at its path again, and must know what may have happened.
 
         Raises:
             QuotaExceeded: it does not fit, and waiting would not help.
@@ -80,6 +89,13 @@ class Ledger(Protocol):
         """
         ...
 
-    def usage(self, domain: str) -> Usage | None:
-        """What is used, reservations not counted; None where nobody has counted yet."""
+    def usage(self, domain: str, *, at_once: bool = False) -> Usage | None:
+        """What is used, reservations not counted; None where nobody has counted yet (`change` counts from 0 then).
+
+        What other workers have just changed is in it half a second later.
+
+        Raises:
+            WouldBlock: with `at_once`, where the answer can't be had without waiting.
+            Failure: the database did not answer.
+        """
         ...
