@@ -57,6 +57,7 @@ class Permissions:
         self._globs = sorted(globs, key=lambda key: (-len(bytes(key)), bytes(key)))
         self._depth = max((len(key.parts) for key in self.rules), default=0)
         self._cache: dict[VirtualPath, frozenset[str]] = {}
+        self._everywhere = self.rules.get(ROOT) if len(self.rules) == 1 else None
 
     @classmethod
     def parse(cls, rules: Mapping[str, Iterable[str]]) -> Permissions:
@@ -74,8 +75,8 @@ class Permissions:
 
     def verbs(self, path: VirtualPath) -> frozenset[str]:
         """Everything granted at `path`."""
-        if len(self.rules) == 1 and ROOT in self.rules:
-            return self.rules[ROOT]
+        if self._everywhere is not None:
+            return self._everywhere
         # No rule lies deeper: a path of thousands of names is looked up as quickly as any.
         path = VirtualPath(path.parts[: self._depth])
         found = self._cache.get(path)

@@ -34,6 +34,8 @@ GRANT: Final = WINDOW // 16
 #: Output that waits: above the first a channel is congested, below the second no longer.
 HIGH_WATER: Final = 1024 * 1024
 LOW_WATER: Final = HIGH_WATER // 2
+#: Most replies are not longer.
+_LITTLE: Final = 512
 #: Bytes that a channel sends before it is the next one's turn.
 TURN: Final = 8 * MAX_DATA
 #: From so many bytes on, data is encrypted where it lies; less is copied, and its buffer is of use at once.
@@ -66,7 +68,8 @@ class FlowChannel(SSHChannel):
     # For the program
 
     def write(self, *data: Buffer) -> None:
-        self._write(data, None)
+        if self._takes_output and not self._sends_at_once(data):
+            self._write(data, None)
 
     def reserve(self, count: int) -> list[memoryview]:
         return self._output.reserve(count)
@@ -197,6 +200,17 @@ class FlowChannel(SSHChannel):
 
     def drained(self) -> None:
         """`congested` became false."""
+
+    def _sends_at_once(self, data: Sequence[Buffer]) -> bool:
+        """Send the little that most replies are without a buffer, where nothing waits before it."""
+        count = sum(map(len, data))
+        most = min(_LITTLE, self.remoteMaxPacket, self.remoteWindowLeft)
+        if self._output.size or not 0 < count <= most or not self.conn.writable:
+            return False
+        self.remoteWindowLeft -= count
+        self.conn.transport.send_data((MSG_CHANNEL_DATA, self.remote_id), b"".join(data))
+        self.conn.transport.rekey_if_due()
+        return True
 
     def _write(self, data: Sequence[Buffer], extended: int | None) -> None:
         if self._takes_output:

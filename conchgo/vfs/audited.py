@@ -28,10 +28,10 @@ class _Audit:
         self.origin = origin
         self.publish = bus.publish
 
-    def looked(self, action: str, path: VirtualPath, work: Callable[[], T]) -> T:
+    def looked(self, action: str, path: VirtualPath, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What only looks is told of when it is refused."""
         try:
-            return work()
+            return work(*args, **kwargs)
         except PermissionDenied as error:
             self.tell(action, path, error)
             raise
@@ -184,10 +184,10 @@ class AuditedFilesystem:
         self.at_once = at_once
 
     def stat(self, path: VirtualPath) -> FileStat:
-        return self._audit.looked("stat", path, lambda: self._filesystem.stat(path))
+        return self._audit.looked("stat", path, self._filesystem.stat, path)
 
     def lstat(self, path: VirtualPath) -> FileStat:
-        return self._audit.looked("stat", path, lambda: self._filesystem.lstat(path))
+        return self._audit.looked("stat", path, self._filesystem.lstat, path)
 
     def peek(self, path: VirtualPath) -> FileStat | None:
         return self._filesystem.peek(path)
@@ -218,7 +218,7 @@ class AuditedFilesystem:
         self._audit.done("setstat", path, lambda: self._filesystem.set_attributes(path, changes, link=link))
 
     def readlink(self, path: VirtualPath) -> bytes:
-        return self._audit.looked("readlink", path, lambda: self._filesystem.readlink(path))
+        return self._audit.looked("readlink", path, self._filesystem.readlink, path)
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
         meant = VirtualPath.parse(target, path.parent)
@@ -228,4 +228,4 @@ class AuditedFilesystem:
         self._audit.done("hardlink", existing, lambda: self._filesystem.link(existing, new), new)
 
     def space(self, path: VirtualPath) -> Space:
-        return self._audit.looked("stat", path, lambda: self._filesystem.space(path))
+        return self._audit.looked("stat", path, self._filesystem.space, path)

@@ -52,13 +52,15 @@ class Links:
         Raises:
             TooManyLinks: after 40 hops.
         """
-        hops = _Hops()
+        hops = None
         while True:
             try:
                 return action(path)
             except LinkEncountered as met:
+                hops = hops or _Hops()
                 path = self._onward(met, hops)
             except PermissionDenied:
+                hops = hops or _Hops()
                 try:
                     hop = self._next_hop(path, hops, last=last)
                 except ConchgoError:

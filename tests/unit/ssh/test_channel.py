@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 
 from conchgo.ssh.channel import GRANT, HIGH_WATER, LOW_WATER, TURN, WINDOW
 from conchgo.ssh.packet_buffer import MAX_DATA
+from conchgo.ssh.patience import LARGE_WINDOW
 from tests.ssh_client import channel_data, log_in, numbers_of, start
 from tests.ssh_server import Echo, Gate, make_factory
 
@@ -59,6 +60,32 @@ def test_output_keeps_to_the_window_and_goes_on_where_it_stopped() -> None:
     session.adjust(100)
     assert channel_data(session.client) == b"0123456789abcdef"
     assert session.stream.remoteWindowLeft == 97
+
+
+def test_little_never_overtakes_what_waits_for_the_window() -> None:
+    """The last bytes of a large window are left until it is opened further; a short reply would still fit there."""
+    session = Session(window=LARGE_WINDOW)
+    session.stream.write(b"x" * (LARGE_WINDOW - 100))
+    session.stream.write(b"y" * 1000)
+    session.stream.write(b"z")
+    session.adjust(LARGE_WINDOW)
+    assert channel_data(session.client) == b"x" * (LARGE_WINDOW - 100) + b"y" * 1000 + b"z"
+
+
+@pytest.mark.parametrize("count", [1, 256, 257, 512])
+def test_little_keeps_to_the_packet_size_and_the_window(count) -> None:
+    session = Session()
+    session.client.open_session(max_packet=256, window=300)
+    session.wire.pump()
+    session.client.channel_request(1, b"exec", NS(b"more"))
+    session.wire.pump()
+    stream = session.gate.avatar.programs[1].stream
+    stream.write(b"x" * count)
+    session.wire.pump()
+    sizes = [len(payload) - 8 for payload in session.client.received(DATA)]
+    assert max(sizes) <= 256
+    assert sum(sizes) == min(count, 300)
+    assert stream.remoteWindowLeft == 300 - sum(sizes)
 
 
 @pytest.mark.parametrize("max_packet", [256, 1000, MAX_DATA, 2**31])
