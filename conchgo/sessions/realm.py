@@ -20,14 +20,14 @@ from conchgo.edge.pools import Runner
 from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sessions.storages import identity_of, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.interface import Storage
-from conchgo.vfs.compose import compose
+from conchgo.vfs.compose import Mount, View, compose
 
 #: As IRealm wants it: interface, avatar, logout.
 _Avatar = tuple[type[Interface], object, Callable[[], None]]
@@ -91,12 +91,14 @@ class Realm:
         session = _Session(origin, self._bus, runner, storage)
         avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=session.refuse)
         filesystem = compose(
-            storage,
-            permissions,
-            identity_of(user),
-            _start(user),
-            origin=origin,
-            bus=self._bus,
+            View(
+                mounts={ROOT: Mount(storage)},
+                permissions=permissions,
+                identity=identity_of(user),
+                origin=origin,
+                bus=self._bus,
+                start=_start(user),
+            )
         )
         avatar.files = FilesystemAdapter(avatar, filesystem, runner, user.username)
         self._bus.publish(Event("login", origin, method=login.method))

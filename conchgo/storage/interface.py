@@ -43,7 +43,7 @@ class FileStat(NamedTuple):
     atime: int
     mtime: int
     nlink: int = 1
-    #: Equal for two names of one file (device and inode, for instance), within one storage.
+    #: Equal for two names of one file, by whatever storages they are reached, and for nothing else: device and inode.
     identity: tuple[int, int] = (0, 0)
 
     @property
@@ -271,6 +271,19 @@ class HardLinks(Protocol):
         """A second name for a file (never for what a link points to: a link itself gets the second name).
 
         Raises AlreadyExists; PermissionDenied for a directory.
+        """
+        ...
+
+
+@runtime_checkable
+class RenameAcross(Protocol):
+    def rename_to(self, old: VirtualPath, other: Storage, new: VirtualPath, *, replace: bool) -> None:
+        """As `rename`, to a name in another storage: atomically, or not at all.
+
+        A LinkEncountered is on the way to `old` in this storage, or on the way to `new` in the other one.
+
+        Raises:
+            CrossStorage: the two have no file system in common.
         """
         ...
 

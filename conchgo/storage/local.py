@@ -15,6 +15,7 @@ from typing import Final
 
 from conchgo.errors import (
     AlreadyExists,
+    CrossStorage,
     Failure,
     InvalidArgument,
     IsADirectory,
@@ -35,7 +36,7 @@ from conchgo.storage.beneath import (
     pinned,
 )
 from conchgo.storage.creating import Creator
-from conchgo.storage.interface import Attributes, Create, FileStat, Space
+from conchgo.storage.interface import Attributes, Create, FileStat, Space, Storage
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
@@ -139,12 +140,21 @@ class LocalStorage:
         if old.is_root or new.is_root:
             raise InvalidArgument("the root can be neither renamed nor replaced")
         with self._at(old) as source, self._at(new) as target:
-            if not replace:
-                rename_new(source, target)
-            elif old == new:
+            if replace and old == new:
                 os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
             else:
-                rename_replacing(source, target)
+                _rename(source, target, replace=replace)
+
+    def rename_to(self, old: VirtualPath, other: Storage, new: VirtualPath, *, replace: bool) -> None:
+        if not isinstance(other, LocalStorage):
+            raise CrossStorage
+        if old.is_root or new.is_root:
+            raise InvalidArgument("the root can be neither renamed nor replaced")
+        with self._at(old) as source, other._at(new) as target:
+            if replace and _is_same_name(source, target):
+                os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
+            else:
+                _rename(source, target, replace=replace)
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         check_changes(changes)
@@ -204,6 +214,18 @@ class LocalStorage:
                 yield Place(directory, path.name or b".")
             finally:
                 os.close(directory)
+
+
+def _rename(source: Place, target: Place, *, replace: bool) -> None:
+    if replace:
+        rename_replacing(source, target)
+    else:
+        rename_new(source, target)
+
+
+def _is_same_name(one: Place, other: Place) -> bool:
+    """Whether two storages, one of which lies in the other, mean the same by two paths."""
+    return one.name == other.name and os.path.samestat(os.fstat(one.directory), os.fstat(other.directory))
 
 
 def _refuse_link(path: VirtualPath, pin: int) -> None:

@@ -19,10 +19,11 @@ from conchgo.storage import syscalls
 from conchgo.storage.arguments import check_open, checked
 from conchgo.storage.beneath import DATA, PIN, RESOLVE, Place, Root, closed_on_error
 from conchgo.storage.creating import Creator
-from conchgo.storage.interface import Attributes, Create, FileStat, Listing, Space
+from conchgo.storage.interface import Create, FileStat
 from conchgo.storage.local_attributes import file_stat
 from conchgo.storage.local_file import LocalFile
 from conchgo.storage.oserrors import domain_error
+from conchgo.storage.refusing import Refusing
 from conchgo.storage.residence import Residence
 
 #: No other file system on the way: nobody has looked whether that one is on a disk.
@@ -49,10 +50,11 @@ def kernel_tells() -> bool:
     return True
 
 
-class LocalAtOnce:
-    """`LocalStorage.at_once`, where its file system keeps its files in memory or on a disk."""
+class LocalAtOnce(Refusing):
+    """`LocalStorage.at_once`, where its file system keeps its files in memory or on a disk. The root stays open."""
 
     def __init__(self, root: Root, residence: Residence, creator: Creator) -> None:
+        super().__init__(WouldBlock)
         self._root = root
         self._residence = residence
         self._creator = creator
@@ -105,39 +107,6 @@ class LocalAtOnce:
         except OSError as error:
             raise (WouldBlock() if error.errno in _UNSETTLED_PARENT else domain_error(error)) from error
         return LocalFile(descriptor, writable=access != os.O_RDONLY, residence=self._residence)
-
-    def scan(self, path: VirtualPath) -> Listing:
-        raise WouldBlock
-
-    def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
-        raise WouldBlock
-
-    def rmdir(self, path: VirtualPath) -> None:
-        raise WouldBlock
-
-    def remove(self, path: VirtualPath) -> None:
-        raise WouldBlock
-
-    def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
-        raise WouldBlock
-
-    def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
-        raise WouldBlock
-
-    def readlink(self, path: VirtualPath) -> bytes:
-        raise WouldBlock
-
-    def symlink(self, target: bytes, path: VirtualPath) -> None:
-        raise WouldBlock
-
-    def link(self, existing: VirtualPath, new: VirtualPath) -> None:
-        raise WouldBlock
-
-    def space(self, path: VirtualPath) -> Space:
-        raise WouldBlock
-
-    def close(self) -> None:
-        """The root is `LocalStorage`'s."""
 
 
 def _meaning(error: OSError) -> Exception:

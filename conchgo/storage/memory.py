@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 import threading
 import time
@@ -26,6 +27,8 @@ from conchgo.storage.memory_file import MemoryFile
 from conchgo.storage.memory_tree import NODE_COST, Budget, Node
 
 _CAPACITY: Final = 2**30
+#: For all storages, so that no two of them have a file with the same number.
+_numbers: Final = itertools.count(1)
 
 
 class MemoryListing:
@@ -68,7 +71,6 @@ class MemoryStorage:
         self._clock = clock
         self._budget = Budget(capacity)
         self._lock = threading.RLock()
-        self._count = 0
         self._root = self._node(stat.S_IFDIR, 0o777)
         self._root.links = 2
 
@@ -230,12 +232,11 @@ class MemoryStorage:
 
     def _node(self, kind: int, mode: int, target: bytes = b"") -> Node:
         self._budget.take(NODE_COST + len(target))
-        self._count += 1
         if kind != stat.S_IFLNK:
             mode &= PLAIN_MODE & ~self._umask
         uid, gid = self._owner
         now = self._now()
-        return Node(self._count, kind | mode, uid, gid, now, now, target=target)
+        return Node(next(_numbers), kind | mode, uid, gid, now, now, target=target)
 
     def _add(self, path: VirtualPath, kind: int, mode: int, target: bytes = b"") -> Node:
         directory = self._parent(path)

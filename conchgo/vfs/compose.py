@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from conchgo.accounts.permissions import Permissions
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.interface import Charge
 from conchgo.storage.interface import Storage
 from conchgo.vfs.audited import AuditedFilesystem
 from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
+from conchgo.vfs.mounted import Mounted, may_lead_anywhere
 from conchgo.vfs.session import SessionFilesystem
 
 
-def compose(
-    storage: Storage,
-    permissions: Permissions,
-    identity: Identity,
-    start: VirtualPath,
-    *,
-    origin: Origin,
-    bus: Bus,
-) -> Filesystem:
-    """From the outside in: audit, links, permissions, storage. Twice, if there is a storage that answers at once."""
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A storage of a view, and who pays for what lies in it (None: nobody counts)."""
+
+    storage: Storage
+    charge: Charge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that one session's filesystem is made of.
+
+    `mounts` has one at the root; `pinned` are paths that must stay, because the directories of other mounts lie there.
+    """
+
+    mounts: Mapping[VirtualPath, Mount]
+    permissions: Permissions
+    identity: Identity
+    origin: Origin
+    bus: Bus
+    start: VirtualPath = ROOT
+    pinned: frozenset[VirtualPath] = frozenset()
+
+
+def compose(view: View) -> Filesystem:
+    """From the outside in: audit, links, permissions, mounts, storages.
+
+    Twice, if there is a storage that answers at once.
+    """
+    mounted = joined(view)
+    may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None) -> AuditedFilesystem:
-        authorised = Authorised(beneath, permissions)
-        session = SessionFilesystem(authorised, Links(authorised, beneath), identity, start)
-        return AuditedFilesystem(session, origin, bus, at_once)
+        authorised = Authorised(beneath, view.permissions)
+        session = SessionFilesystem(authorised, Links(authorised, beneath, may_lead), view.identity, view.start)
+        return AuditedFilesystem(session, view.origin, view.bus, at_once)
 
-    at_once = storage.at_once
-    return composed(storage, None if at_once is None else composed(at_once, None))
+    at_once = mounted.at_once
+    return composed(mounted, None if at_once is None else composed(at_once, None))
+
+
+def joined(view: View) -> Storage:
+    """The view's storages as one tree."""
+    storages = {point: mount.storage for point, mount in view.mounts.items()}
+    return storages[ROOT] if len(storages) == 1 else Mounted(storages, view.pinned)

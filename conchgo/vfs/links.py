@@ -36,14 +36,18 @@ class Links:
     authorised and used, and a link swapped in between is just one more hop.
 
     `storage` asks permissions, `beneath` is the same without them: it tells where a link leads when the path as it
-    stands is refused, for only the resolved path's permissions decide.
+    stands is refused, for only the resolved path's permissions decide. `may_lead` says whether a link at the one path
+    may lead to the other.
     """
 
-    __slots__ = ("_beneath", "_readable", "_storage")
+    __slots__ = ("_beneath", "_may_lead", "_readable", "_storage")
 
-    def __init__(self, storage: Storage, beneath: Storage) -> None:
+    def __init__(
+        self, storage: Storage, beneath: Storage, may_lead: Callable[[VirtualPath, VirtualPath], bool]
+    ) -> None:
         self._storage = storage
         self._beneath = beneath
+        self._may_lead = may_lead
         self._readable = beneath if isinstance(beneath, SymbolicLinks) else None
 
     def follow(self, path: VirtualPath, action: Callable[[VirtualPath], T], *, last: bool = True) -> T:
@@ -51,6 +55,7 @@ class Links:
 
         Raises:
             TooManyLinks: after 40 hops.
+            PermissionDenied: also where a link may not lead there.
         """
         hops = None
         while True:
@@ -158,6 +163,8 @@ class Links:
                 here, looked = here.parent, True
             elif part not in (b"", b"."):
                 here, looked = here / part, False
+        if not self._may_lead(met.link, here):
+            raise PermissionDenied("permission denied: a link leads out of its folder")
         return VirtualPath.parse(b"/".join((bytes(here), *met.rest)))
 
 
@@ -167,3 +174,16 @@ def _met(path: VirtualPath, readable: SymbolicLinks) -> LinkEncountered:
         return LinkEncountered(path, readable.readlink(path))
     except InvalidArgument:
         return LinkEncountered(path, path.name)
+
+
+def climbs_out(target: bytes, directory: VirtualPath) -> bool:
+    """Whether the relative target of a link in `directory` has more `..` than there are directories above it."""
+    depth = len(directory.parts)
+    for part in target.split(b"/"):
+        if part == b"..":
+            depth -= 1
+        elif part not in (b"", b"."):
+            depth += 1
+        if depth < 0:
+            return True
+    return False

@@ -15,7 +15,7 @@ from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, Create, Listing, Space
 from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.interface import File, FileStat, Identity, OpenOptions
-from conchgo.vfs.links import Links
+from conchgo.vfs.links import Links, climbs_out
 
 #: How often an open starts again because the file came or went in between.
 _OPEN_TRIES: Final = 10
@@ -113,7 +113,7 @@ class SessionFilesystem:
         the session may list.
         """
         link, target = self._links.follow(path, lambda p: (p, self._storage.readlink(p)), last=False)
-        if not target.startswith(b"/") and not _climbs_out(target, link.parent):
+        if not target.startswith(b"/") and not climbs_out(target, link.parent):
             return target
         meant = VirtualPath.parse(target, link.parent)
         try:
@@ -130,16 +130,3 @@ class SessionFilesystem:
 
     def space(self, path: VirtualPath) -> Space:
         return self._links.follow(path, self._storage.space)
-
-
-def _climbs_out(target: bytes, directory: VirtualPath) -> bool:
-    """Whether a relative target has more `..` than there are directories above it."""
-    depth = len(directory.parts)
-    for part in target.split(b"/"):
-        if part == b"..":
-            depth -= 1
-        elif part not in (b"", b"."):
-            depth += 1
-        if depth < 0:
-            return True
-    return False

@@ -16,7 +16,7 @@ from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.memory import MemoryStorage
-from conchgo.vfs.compose import compose
+from conchgo.vfs.compose import Mount, View, compose
 from tests.unit.sessions.helpers import WrittenStream
 from tests.unit.vfs.helpers import IDENTITY, ORIGIN, Permissions
 
@@ -36,7 +36,7 @@ class Session:
             refuse=lambda action, reason: self.refused.append((action, reason)),
         )
         everything = Permissions.parse({"/": ["*"]})
-        filesystem = compose(MemoryStorage(), everything, IDENTITY, ROOT, origin=ORIGIN, bus=Bus())
+        filesystem = compose(View({ROOT: Mount(MemoryStorage())}, everything, IDENTITY, ORIGIN, Bus()))
         self.avatar.files = FilesystemAdapter(self.avatar, filesystem, runner, "alice")
 
 

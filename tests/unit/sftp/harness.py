@@ -26,7 +26,7 @@ from conchgo.sftp.filesystem_server import FilesystemServer
 from conchgo.sftp.server import Server
 from conchgo.storage.memory import MemoryStorage
 from conchgo.storage.memory_file import MemoryFile
-from conchgo.vfs.compose import compose
+from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Attributes, Filesystem, Identity
 
 NO_ATTRIBUTES = codec.attributes(Attributes())
@@ -269,7 +269,8 @@ def filesystem(
     bus: Bus | None = None,
 ) -> Filesystem:
     storage = storage or MemoryStorage(owner=(ME.uid, ME.gid))
-    return compose(storage, permissions, ME, start, origin=Origin("ada", "1", "127.0.0.1"), bus=bus or Bus())
+    origin = Origin("ada", "1", "127.0.0.1")
+    return compose(View({ROOT: Mount(storage)}, permissions, ME, origin, bus or Bus(), start))
 
 
 def fast_server(files: Filesystem | None = None, runner: Runner | None = None) -> FilesystemServer:

@@ -11,7 +11,8 @@ from conchgo.errors import ConchgoError
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
-from conchgo.vfs.compose import compose
+from conchgo.vfs.compose import Mount, compose
+from conchgo.vfs.compose import View as Composition
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
 
 p = VirtualPath.parse
@@ -27,16 +28,18 @@ CREATE = OpenOptions(write=True, create=True, truncate=True)
 
 @dataclass
 class View:
-    """What one user sees: rules are a map of directory to verbs."""
+    """What one user sees: rules are a map of directory to verbs, folders one of paths to what is mounted there."""
 
     storage: Any
     rules: Mapping[str, Iterable[str]] = field(default_factory=lambda: {"/": ALL})
+    folders: Mapping[bytes, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
-        return compose(self.storage, Permissions.parse(self.rules), IDENTITY, p(b"/"), origin=ORIGIN, bus=bus)
+        mounts = {p(path): Mount(storage) for path, storage in {b"/": self.storage, **self.folders}.items()}
+        return compose(Composition(mounts, Permissions.parse(self.rules), IDENTITY, ORIGIN, bus))
 
 
 def view(storage: Any, rules: Mapping[str, Iterable[str]]) -> Filesystem:
