@@ -1,11 +1,11 @@
-"""Which fields of a user are set but not enforced: such a user must not get in, because nothing is silently ignored."""
+"""Which fields are set but not enforced: nobody gets in with such a field, because nothing is silently ignored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from conchgo.accounts.model import User
+from conchgo.accounts.model import Folder, User
 
 #: Facts about the account, or settings of doors that conchgo does not have: they restrict nothing here.
 HARMLESS: Final = frozenset(
@@ -39,10 +39,36 @@ HARMLESS: Final = frozenset(
     }
 )
 
+#: The same of a folder: what was counted elsewhere, and who has it.
+HARMLESS_IN_FOLDER: Final = frozenset(
+    {"id", "used_quota_size", "used_quota_files", "last_quota_update", "users", "groups"}
+)
+
+_NOT_YET: Final = (
+    "quota_size",
+    "quota_files",
+    "upload_bandwidth",
+    "download_bandwidth",
+    "upload_data_transfer",
+    "download_data_transfer",
+    "total_data_transfer",
+    "virtual_folders",
+)
+_FILTERS_NOT_YET: Final = ("file_patterns", "max_upload_file_size", "bandwidth_limits")
+
 
 def unenforced(user: User) -> list[str]:
     """Names of the fields that would restrict the user or change what it sees, were they enforced."""
     return [name for name, value in _claims(user) if name not in HARMLESS and _SPECIAL.get(name, is_set)(value)]
+
+
+def unenforced_in_folder(folder: Folder) -> list[str]:
+    """The same of a folder."""
+    return [
+        name
+        for name, value in folder.extra.items()
+        if name not in HARMLESS_IN_FOLDER and _SPECIAL.get(name, is_set)(value)
+    ]
 
 
 def is_set(value: Any) -> bool:
@@ -55,9 +81,11 @@ def is_set(value: Any) -> bool:
 
 
 def _claims(user: User) -> Iterator[tuple[str, Any]]:
-    yield "quota_size", user.quota_size
-    yield "quota_files", user.quota_files
+    yield from ((name, getattr(user, name)) for name in _NOT_YET)
+    yield from ((f"filters.{name}", getattr(user.filters, name)) for name in _FILTERS_NOT_YET)
     yield from user.extra.items()
+    for folder in user.virtual_folders:
+        yield from ((f"virtual_folders.{name}", value) for name, value in folder.extra.items())
     for name, value in user.filters.extra.items():
         yield f"filters.{name}", value
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 
-from conchgo.accounts.model import User
-from conchgo.accounts.naming import shown
-from conchgo.errors import AlreadyExists, NotFound
+from conchgo.accounts import refusals
+from conchgo.accounts.model import Folder, User
 
 
 class MemoryAccountStore:
-    """An AccountStore in a dictionary."""
+    """An AccountStore in two dictionaries."""
 
-    def __init__(self, users: Iterable[User] = ()) -> None:
+    def __init__(self, users: Iterable[User] = (), folders: Iterable[Folder] = ()) -> None:
         self._users = {user.username: user for user in users}
+        self._folders = {folder.name: folder for folder in folders}
         self._lock = threading.Lock()
 
     def user(self, username: str) -> User | None:
@@ -26,12 +26,14 @@ class MemoryAccountStore:
 
     def add(self, user: User) -> None:
         with self._lock:
+            self._require_folders(user)
             if user.username in self._users:
-                raise AlreadyExists(f"user {shown(user.username)} exists already")
+                raise refusals.user_exists(user.username)
             self._users[user.username] = user
 
     def update(self, user: User) -> None:
         with self._lock:
+            self._require_folders(user)
             self._require(user.username)
             self._users[user.username] = user
 
@@ -40,6 +42,40 @@ class MemoryAccountStore:
             self._require(username)
             del self._users[username]
 
+    def folder(self, name: str) -> Folder | None:
+        return self._folders.get(name)
+
+    def folders(self) -> Sequence[Folder]:
+        with self._lock:
+            return [self._folders[name] for name in sorted(self._folders)]
+
+    def add_folder(self, folder: Folder) -> None:
+        with self._lock:
+            if folder.name in self._folders:
+                raise refusals.folder_exists(folder.name)
+            self._folders[folder.name] = folder
+
+    def update_folder(self, folder: Folder) -> None:
+        with self._lock:
+            self._require_folder(folder.name)
+            self._folders[folder.name] = folder
+
+    def delete_folder(self, name: str) -> None:
+        with self._lock:
+            self._require_folder(name)
+            users = sorted(user.username for user in self._users.values() if user.has_folder(name))
+            if users:
+                raise refusals.folder_in_use(name, users)
+            del self._folders[name]
+
     def _require(self, username: str) -> None:
         if username not in self._users:
-            raise NotFound(f"there is no user {shown(username)}")
+            raise refusals.no_user(username)
+
+    def _require_folder(self, name: str) -> None:
+        if name not in self._folders:
+            raise refusals.no_folder(name)
+
+    def _require_folders(self, user: User) -> None:
+        for folder in user.virtual_folders:
+            self._require_folder(folder.name)

@@ -1,4 +1,4 @@
-"""What users may be called, and how names and other texts of a record are shown."""
+"""What users and folders may be called, and how names and other texts of a record are shown."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 
 from conchgo.paths import escaped
 
-MAX_USERNAME: Final = 255
+MAX_NAME: Final = 255
 
-_USERNAME: Final = re.compile(rf"[A-Za-z0-9._~@+-]{{1,{MAX_USERNAME}}}")
-
-
-def is_username(name: str) -> bool:
-    """Whether a user may have this name: letters, digits and -_.~@+ (`.` and `..` would be other directories)."""
-    return _USERNAME.fullmatch(name) is not None and name not in (".", "..")
+_NAME: Final = re.compile(rf"[A-Za-z0-9._~@+-]{{1,{MAX_NAME}}}")
 
 
-def shown(text: str, limit: int | None = MAX_USERNAME) -> str:
+def is_name(name: str) -> bool:
+    """Whether a user or folder may have this name: letters, digits, -_.~@+ (`.`, `..` would be other directories)."""
+    return _NAME.fullmatch(name) is not None and name not in (".", "..")
+
+
+def shown(text: str, limit: int | None = MAX_NAME) -> str:
     """Any text on one line, for messages, logs and terminals; cut after `limit` characters."""
     text = text[:limit]
     try:

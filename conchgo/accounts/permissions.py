@@ -6,8 +6,9 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from conchgo.accounts.clean_paths import clean_path
 from conchgo.accounts.naming import shown
-from conchgo.errors import InvalidArgument, InvalidPath
+from conchgo.errors import InvalidArgument
 from conchgo.paths import ROOT, VirtualPath
 
 ANY: Final = "*"
@@ -68,7 +69,7 @@ class Permissions:
         """
         parsed: dict[VirtualPath, list[str]] = {}
         for key, verbs in rules.items():
-            parsed[_parsed_key(key)] = _parsed_verbs(key, verbs)
+            parsed[clean_path("permissions", key)] = _parsed_verbs(key, verbs)
         if not parsed.get(ROOT):
             raise InvalidArgument('permissions: "/" must have at least one verb, or nobody could do anything')
         return cls(parsed)
@@ -115,17 +116,6 @@ def _expanded(verbs: Iterable[str]) -> frozenset[str]:
     if ANY in given:
         return VERBS
     return given.union(*(included for verb, included in INCLUDES.items() if verb in given))
-
-
-def _parsed_key(key: str) -> VirtualPath:
-    try:
-        raw = key.encode("utf-8", "surrogateescape")
-        path = VirtualPath.parse(raw)
-    except (InvalidPath, UnicodeEncodeError) as error:
-        raise InvalidArgument(f'permissions: "{shown(key)}" is no path: {error}') from error
-    if bytes(path) != raw:
-        raise InvalidArgument(f'permissions: "{shown(key)}": write it absolute and clean, as {path}')
-    return path
 
 
 def _parsed_verbs(key: str, verbs: Iterable[str]) -> list[str]:

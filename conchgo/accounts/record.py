@@ -6,16 +6,15 @@ know keeps its value in `extra`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from conchgo.accounts.model import Filters, User
+from conchgo.accounts import readers
+from conchgo.accounts.folder_record import virtual_folder_from_record, virtual_folder_to_record
+from conchgo.accounts.model import BandwidthLimit, FilePattern, Filters, User
 from conchgo.accounts.naming import shown
+from conchgo.accounts.redaction import refuse_redacted, without_secrets
 from conchgo.errors import InvalidArgument
-
-_Reader = Callable[[str, Any], Any]
-
-REDACTED: Final = "Redacted"
 
 
 def from_record(record: Mapping[str, Any]) -> User:
@@ -24,10 +23,9 @@ def from_record(record: Mapping[str, Any]) -> User:
     Raises:
         InvalidArgument: a field has a value of the wrong type, or a secret that was taken out for showing.
     """
-    for name in _redacted("", record):
-        raise InvalidArgument(f"{name}: the secret was redacted; give the secret itself, or leave the field out")
-    given = {"username": "", "home_dir": "", "permissions": {}} | _read(record, _USER, "")
-    return User(**given, extra=_rest(record, _USER.keys() | {"has_password"}))
+    refuse_redacted(record)
+    given = {"username": "", "home_dir": "", "permissions": {}} | readers.read(record, _USER)
+    return User(**given, extra=readers.rest(record, _USER.keys() | {"has_password"}))
 
 
 def to_record(user: User) -> dict[str, Any]:
@@ -46,6 +44,12 @@ def to_record(user: User) -> dict[str, Any]:
         "max_sessions": user.max_sessions,
         "quota_size": user.quota_size or 0,
         "quota_files": user.quota_files or 0,
+        "upload_bandwidth": user.upload_bandwidth,
+        "download_bandwidth": user.download_bandwidth,
+        "upload_data_transfer": user.upload_data_transfer,
+        "download_data_transfer": user.download_data_transfer,
+        "total_data_transfer": user.total_data_transfer,
+        "virtual_folders": [virtual_folder_to_record(folder) for folder in user.virtual_folders],
         "permissions": {path: list(verbs) for path, verbs in user.permissions.items()},
         "email": user.email,
         "description": user.description,
@@ -57,116 +61,107 @@ def to_record(user: User) -> dict[str, Any]:
             "denied_ip": list(filters.denied_ip),
             "denied_login_methods": list(filters.denied_login_methods),
             "denied_protocols": list(filters.denied_protocols),
+            "file_patterns": [_pattern_to_record(pattern) for pattern in filters.file_patterns],
+            "max_upload_file_size": filters.max_upload_file_size,
+            "bandwidth_limits": [_bandwidth_to_record(limit) for limit in filters.bandwidth_limits],
         },
     }
 
 
 def shown_record(user: User) -> dict[str, Any]:
     """The record for people to see: `has_password` in place of the hash, no secret of any other field."""
-    record: dict[str, Any] = _without_secrets(to_record(user))
+    record: dict[str, Any] = without_secrets(to_record(user))
     del record["password"]
     return {**record, "has_password": bool(user.password)}
 
 
-def _read(record: Mapping[str, Any], readers: Mapping[str, _Reader], prefix: str) -> dict[str, Any]:
+def _pattern_to_record(pattern: FilePattern) -> dict[str, Any]:
     return {
-        name: reader(prefix + name, record[name])
-        for name, reader in readers.items()
-        if record.get(name) is not None  # null is SFTPGo's "not set"
+        "path": pattern.path,
+        "allowed_patterns": list(pattern.allowed_patterns),
+        "denied_patterns": list(pattern.denied_patterns),
+        "deny_policy": pattern.deny_policy,
     }
 
 
-def _rest(record: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in known}
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _wrong(name, "a text")
-    return value
-
-
-def _integer(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _wrong(name, "a whole number")
-    return value
-
-
-def _limit(name: str, value: Any) -> int | None:
-    return _integer(name, value) or None
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(name, "a list of texts")
-    return tuple(value)
+def _bandwidth_to_record(limit: BandwidthLimit) -> dict[str, Any]:
+    return {
+        "sources": list(limit.sources),
+        "upload_bandwidth": limit.upload_bandwidth,
+        "download_bandwidth": limit.download_bandwidth,
+    }
 
 
 def _verbs(name: str, value: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(value, dict):
-        raise _wrong(name, "an object of directories with a list of verbs each")
-    return {path: _texts(f"{name}.{path}", [] if verbs is None else verbs) for path, verbs in value.items()}
+    rules = readers.mapping(name, value, "an object of directories with a list of verbs each")
+    return {path: readers.texts(f"{name}.{path}", [] if verbs is None else verbs) for path, verbs in rules.items()}
 
 
 def _filters(name: str, value: Any) -> Filters:
-    if not isinstance(value, dict):
-        raise _wrong(name, "an object")
-    return Filters(**_read(value, _FILTERS, f"{name}."), extra=_rest(value, set(_FILTERS)))
+    record = readers.mapping(name, value)
+    return Filters(**readers.read(record, _FILTERS, f"{name}."), extra=readers.rest(record, _FILTERS))
 
 
-def _wrong(name: str, wanted: str) -> InvalidArgument:
-    return InvalidArgument(f"{shown(name)}: must be {wanted}")
+def _pattern(name: str, record: Mapping[str, Any]) -> FilePattern:
+    return FilePattern(**{"path": ""} | _all_of(name, record, _PATTERN))
 
 
-def _is_secret(value: Any) -> bool:
-    """SFTPGo writes every secret as an object {status, payload, key, ...}."""
-    return isinstance(value, dict) and "status" in value and "payload" in value
+def _bandwidth(name: str, record: Mapping[str, Any]) -> BandwidthLimit:
+    return BandwidthLimit(**{"sources": ()} | _all_of(name, record, _BANDWIDTH))
 
 
-def _without_secrets(value: Any) -> Any:
-    if _is_secret(value):
-        return {"status": REDACTED}
-    if isinstance(value, dict):
-        return {name: _without_secrets(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    return value
+def _all_of(name: str, record: Mapping[str, Any], known: Mapping[str, readers.Reader]) -> dict[str, Any]:
+    """What the readers know; a rule that says more would do something else than it says."""
+    for field in readers.rest(record, known):
+        raise InvalidArgument(f'{name}: "{shown(field)}" is unknown; known are {", ".join(known)}')
+    return readers.read(record, known, f"{name}: ")
 
 
-def _redacted(name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if name and value.get("status") == REDACTED:
-            yield shown(name)
-        for key, item in value.items():
-            yield from _redacted(f"{name}.{key}" if name else key, item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _redacted(name, item)
-
-
-_USER: Final[Mapping[str, _Reader]] = {
-    "username": _text,
-    "status": _integer,
-    "expiration_date": _integer,
-    "password": _text,
-    "public_keys": _texts,
-    "home_dir": _text,
-    "uid": _integer,
-    "gid": _integer,
-    "max_sessions": _integer,
-    "quota_size": _limit,
-    "quota_files": _limit,
-    "permissions": _verbs,
-    "email": _text,
-    "description": _text,
-    "additional_info": _text,
-    "filters": _filters,
+_PATTERN: Final[Mapping[str, readers.Reader]] = {
+    "path": readers.text,
+    "allowed_patterns": readers.texts,
+    "denied_patterns": readers.texts,
+    "deny_policy": readers.integer,
 }
 
-_FILTERS: Final[Mapping[str, _Reader]] = {
-    "start_directory": _text,
-    "allowed_ip": _texts,
-    "denied_ip": _texts,
-    "denied_login_methods": _texts,
-    "denied_protocols": _texts,
+_BANDWIDTH: Final[Mapping[str, readers.Reader]] = {
+    "sources": readers.texts,
+    "upload_bandwidth": readers.integer,
+    "download_bandwidth": readers.integer,
+}
+
+_FILTERS: Final[Mapping[str, readers.Reader]] = {
+    "start_directory": readers.text,
+    "allowed_ip": readers.texts,
+    "denied_ip": readers.texts,
+    "denied_login_methods": readers.texts,
+    "denied_protocols": readers.texts,
+    "file_patterns": readers.objects(_pattern),
+    "max_upload_file_size": readers.integer,
+    "bandwidth_limits": readers.objects(_bandwidth),
+}
+
+_USER: Final[Mapping[str, readers.Reader]] = {
+    "username": readers.text,
+    "status": readers.integer,
+    "expiration_date": readers.integer,
+    "password": readers.text,
+    "public_keys": readers.texts,
+    "home_dir": readers.text,
+    "uid": readers.integer,
+    "gid": readers.integer,
+    "max_sessions": readers.integer,
+    "quota_size": readers.limit,
+    "quota_files": readers.limit,
+    "upload_bandwidth": readers.integer,
+    "download_bandwidth": readers.integer,
+    "upload_data_transfer": readers.integer,
+    "download_data_transfer": readers.integer,
+    "total_data_transfer": readers.integer,
+    "virtual_folders": readers.objects(virtual_folder_from_record),
+    "permissions": _verbs,
+    "email": readers.text,
+    "description": readers.text,
+    "additional_info": readers.text,
+    "filters": _filters,
 }

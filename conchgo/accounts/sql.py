@@ -2,71 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Engine, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from conchgo.accounts.model import User
-from conchgo.accounts.naming import is_username, shown
+from conchgo.accounts import refusals
+from conchgo.accounts.folder_record import folder_from_record, folder_to_record
+from conchgo.accounts.model import Folder, User
+from conchgo.accounts.naming import is_name
 from conchgo.accounts.record import from_record, to_record
 from conchgo.database.engine import reading, writing
-from conchgo.database.schema import users as table
-from conchgo.errors import AlreadyExists, NotFound
-
-_COLUMNS: Final = frozenset(column.name for column in table.columns) - {"extra"}
+from conchgo.database.schema import folders, users
 
 #: Made once: of all that a login asks of the database, this takes longest.
-_BY_NAME: Final = select(table).where(table.c.username == bindparam("username"))
+_USER_BY_NAME: Final = select(users).where(users.c.username == bindparam("username"))
+_FOLDER_BY_NAME: Final = select(folders).where(folders.c.name == bindparam("name"))
+
+_COLUMNS: Final[Mapping[Table, Sequence[str]]] = {
+    table: [column.name for column in table.columns if column.name != "extra"] for table in (users, folders)
+}
 
 
 class SQLAccountStore:
-    """An AccountStore in the table `users`: a column for every field that conchgo knows, JSON for the others."""
+    """An AccountStore in tables: a column for every field that conchgo knows, JSON for the others."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def user(self, username: str) -> User | None:
-        if not is_username(username):
+        if not is_name(username):
             return None  # not every database takes a NUL or half a surrogate, and a stranger may send them
         with reading(self._engine) as connection:
-            row = connection.execute(_BY_NAME, {"username": username}).mappings().one_or_none()
-        return None if row is None else _user(row)
+            row = connection.execute(_USER_BY_NAME, {"username": username}).mappings().one_or_none()
+        return None if row is None else from_record(_record(users, row))
 
     def users(self) -> Sequence[User]:
         with reading(self._engine) as connection:
-            rows = connection.execute(select(table).order_by(table.c.username)).mappings().all()
-        return [_user(row) for row in rows]
+            return _all_users(connection)
 
     def add(self, user: User) -> None:
         with writing(self._engine) as connection:
+            _require_folders(connection, user)
             try:
-                connection.execute(insert(table).values(_row(user)))
+                connection.execute(insert(users).values(_row(users, to_record(user))))
             except IntegrityError:
-                raise AlreadyExists(f"user {shown(user.username)} exists already") from None
+                raise refusals.user_exists(user.username) from None
 
     def update(self, user: User) -> None:
         with writing(self._engine) as connection:
-            changed = connection.execute(update(table).where(table.c.username == user.username).values(_row(user)))
-            _require(changed.rowcount, user.username)
+            _require_folders(connection, user)
+            row = _row(users, to_record(user))
+            if not connection.execute(update(users).where(users.c.username == user.username).values(row)).rowcount:
+                raise refusals.no_user(user.username)
 
     def delete(self, username: str) -> None:
         with writing(self._engine) as connection:
-            changed = connection.execute(delete(table).where(table.c.username == username))
-            _require(changed.rowcount, username)
+            if not connection.execute(delete(users).where(users.c.username == username)).rowcount:
+                raise refusals.no_user(username)
+
+    def folder(self, name: str) -> Folder | None:
+        if not is_name(name):
+            return None
+        with reading(self._engine) as connection:
+            row = connection.execute(_FOLDER_BY_NAME, {"name": name}).mappings().one_or_none()
+        return None if row is None else folder_from_record(_record(folders, row))
+
+    def folders(self) -> Sequence[Folder]:
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(folders).order_by(folders.c.name)).mappings().all()
+        return [folder_from_record(_record(folders, row)) for row in rows]
+
+    def add_folder(self, folder: Folder) -> None:
+        with writing(self._engine) as connection:
+            try:
+                connection.execute(insert(folders).values(_row(folders, folder_to_record(folder))))
+            except IntegrityError:
+                raise refusals.folder_exists(folder.name) from None
+
+    def update_folder(self, folder: Folder) -> None:
+        with writing(self._engine) as connection:
+            row = _row(folders, folder_to_record(folder))
+            if not connection.execute(update(folders).where(folders.c.name == folder.name).values(row)).rowcount:
+                raise refusals.no_folder(folder.name)
+
+    def delete_folder(self, name: str) -> None:
+        with writing(self._engine) as connection:
+            # Whoever gives this folder to a user holds its row: then he is seen below, or finds no folder.
+            if connection.execute(_FOLDER_BY_NAME.with_for_update(), {"name": name}).one_or_none() is None:
+                raise refusals.no_folder(name)
+            having = [user.username for user in _all_users(connection) if user.has_folder(name)]
+            if having:
+                raise refusals.folder_in_use(name, having)
+            connection.execute(delete(folders).where(folders.c.name == name))
 
 
-def _require(count: int, username: str) -> None:
-    if count == 0:
-        raise NotFound(f"there is no user {shown(username)}")
+def _all_users(connection: Connection) -> list[User]:
+    rows = connection.execute(select(users).order_by(users.c.username)).mappings().all()
+    return [from_record(_record(users, row)) for row in rows]
 
 
-def _row(user: User) -> dict[str, Any]:
-    record = to_record(user)
-    row: dict[str, Any] = {name: record.pop(name) for name in _COLUMNS}
+def _require_folders(connection: Connection, user: User) -> None:
+    """They stay until the transaction ends. Asked for in order, so that two of these never wait for each other."""
+    for name in sorted(folder.name for folder in user.virtual_folders):
+        if connection.execute(_FOLDER_BY_NAME.with_for_update(read=True), {"name": name}).one_or_none() is None:
+            raise refusals.no_folder(name)
+
+
+def _row(table: Table, record: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {name: record.pop(name) for name in _COLUMNS[table]}
     return {**row, "extra": record}
 
 
-def _user(row: RowMapping) -> User:
-    return from_record({**row["extra"], **{name: row[name] for name in _COLUMNS}})
+def _record(table: Table, row: RowMapping) -> dict[str, Any]:
+    return {**row["extra"], **{name: row[name] for name in _COLUMNS[table]}}

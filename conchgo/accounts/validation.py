@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from conchgo.accounts import public_keys
+from conchgo.accounts.clean_paths import clean_path
+from conchgo.accounts.folder_validation import folder_name, real_path, unicode_texts
 from conchgo.accounts.model import User
-from conchgo.accounts.naming import MAX_USERNAME, is_username, shown
+from conchgo.accounts.naming import MAX_NAME, is_name, shown
+from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
-from conchgo.errors import InvalidArgument, InvalidPath
+from conchgo.errors import InvalidArgument
 from conchgo.paths import VirtualPath
 
 MAX_ID: Final = 2**31 - 1
 MAX_COUNT: Final = 2**63 - 1
+MAX_MEGABYTES: Final = MAX_COUNT >> 20
 
 #: What a user can log in with over SSH, by SFTPGo's names.
 SSH_LOGIN_METHODS: Final = frozenset(
@@ -34,25 +37,18 @@ def validate(user: User) -> None:
 
 
 def _username(user: User) -> None:
-    if not is_username(user.username):
+    if not is_name(user.username):
         raise InvalidArgument(
-            f'username: "{shown(user.username)}" is no username; use letters, digits and -_.~@+, at most {MAX_USERNAME}'
+            f'username: "{shown(user.username)}" is no username; use letters, digits and -_.~@+, at most {MAX_NAME}'
         )
 
 
 def _texts(user: User) -> None:
-    for name in ("home_dir", "password", "email", "description", "additional_info"):
-        value = getattr(user, name)
-        if "\0" in value or not _is_unicode(value):
-            raise InvalidArgument(f"{name}: holds a NUL or something that is not Unicode; remove it")
+    unicode_texts(user, "home_dir", "password", "email", "description", "additional_info")
 
 
 def _home_dir(user: User) -> None:
-    home = user.home_dir
-    if not home.startswith("/"):
-        raise InvalidArgument(f'home_dir: "{shown(home)}" is not absolute; write it from the root, as /srv/alice')
-    if ".." in home.split("/"):
-        raise InvalidArgument(f'home_dir: "{shown(home)}" has ".." in it; write it as {os.path.normpath(home)}')
+    real_path("home_dir", user.home_dir)
 
 
 def _numbers(user: User) -> None:
@@ -64,10 +60,14 @@ def _numbers(user: User) -> None:
         ("max_sessions", MAX_ID),
         ("quota_size", MAX_COUNT),
         ("quota_files", MAX_COUNT),
+        ("upload_bandwidth", MAX_ID),
+        ("download_bandwidth", MAX_ID),
+        ("upload_data_transfer", MAX_MEGABYTES),
+        ("download_data_transfer", MAX_MEGABYTES),
+        ("total_data_transfer", MAX_MEGABYTES),
     ):
-        value = getattr(user, name) or 0
-        if not 0 <= value <= highest:
-            raise InvalidArgument(f"{name}: must be a number from 0 to {highest}")
+        _number(name, getattr(user, name) or 0, highest)
+    _number("filters.max_upload_file_size", user.filters.max_upload_file_size, MAX_COUNT)
 
 
 def _permissions(user: User) -> None:
@@ -83,27 +83,13 @@ def _public_keys(user: User) -> None:
 
 
 def _start_directory(user: User) -> None:
-    given = user.filters.start_directory
-    if not given:
-        return
-    try:
-        raw = given.encode("utf-8", "surrogateescape")
-        path = VirtualPath.parse(raw)
-    except (InvalidPath, UnicodeEncodeError) as error:
-        raise InvalidArgument(f'filters.start_directory: "{shown(given)}" is no path; {error}') from error
-    if bytes(path) != raw:
-        raise InvalidArgument(f'filters.start_directory: "{shown(given)}": write it absolute and clean, as {path}')
+    if user.filters.start_directory:
+        clean_path("filters.start_directory", user.filters.start_directory)
 
 
 def _addresses(user: User) -> None:
     for name in ("allowed_ip", "denied_ip"):
-        for given in getattr(user.filters, name):
-            try:
-                ipaddress.ip_network(given, strict=False)
-            except ValueError as error:
-                raise InvalidArgument(
-                    f'filters.{name}: "{shown(given)}" is no network; write it as 192.0.2.0/24 or 2001:db8::/32'
-                ) from error
+        _networks(f"filters.{name}", getattr(user.filters, name))
 
 
 def _login_methods(user: User) -> None:
@@ -120,18 +106,56 @@ def _protocols(user: User) -> None:
         raise InvalidArgument("filters.denied_protocols: every protocol is denied; leave one, or set status to 0")
 
 
+def _file_patterns(user: User) -> None:
+    FilePatterns.parse(user.filters.file_patterns)
+
+
+def _bandwidth_limits(user: User) -> None:
+    for number, limit in enumerate(user.filters.bandwidth_limits, start=1):
+        field = f"filters.bandwidth_limits: number {number}"
+        if not limit.sources:
+            raise InvalidArgument(f"{field}: sources: there is none; give the networks that it is for")
+        _networks(f"{field}: sources", limit.sources)
+        for name in ("upload_bandwidth", "download_bandwidth"):
+            _number(f"{field}: {name}", getattr(limit, name), MAX_ID)
+
+
+def _virtual_folders(user: User) -> None:
+    names: set[str] = set()
+    paths: set[VirtualPath] = set()
+    for number, folder in enumerate(user.virtual_folders, start=1):
+        field = f"virtual_folders: number {number}"
+        folder_name(f"{field}: name", folder.name)
+        path = clean_path(f"{field}: virtual_path", folder.virtual_path)
+        if folder.name in names:
+            raise InvalidArgument(f"{field}: name: the user has the folder {folder.name} already, and can have it once")
+        if path in paths:
+            raise InvalidArgument(f"{field}: virtual_path: there is another folder at {path} already")
+        for name in ("quota_size", "quota_files"):
+            _number(f"{field}: {name}", getattr(folder, name) or 0, MAX_COUNT)
+        names.add(folder.name)
+        paths.add(path)
+
+
+def _networks(field: str, given: Iterable[str]) -> None:
+    for network in given:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise InvalidArgument(
+                f'{field}: "{shown(network)}" is no network; write it as 192.0.2.0/24 or 2001:db8::/32'
+            ) from error
+
+
+def _number(field: str, value: int, highest: int) -> None:
+    if not 0 <= value <= highest:
+        raise InvalidArgument(f"{field}: must be a number from 0 to {highest}")
+
+
 def _known(name: str, given: Iterable[str], known: frozenset[str]) -> None:
     for value in given:
         if value not in known:
             raise InvalidArgument(f'{name}: "{shown(value)}" is unknown; known are {", ".join(sorted(known))}')
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 _CHECKS: Final[tuple[Callable[[User], None], ...]] = (
@@ -145,4 +169,7 @@ _CHECKS: Final[tuple[Callable[[User], None], ...]] = (
     _addresses,
     _login_methods,
     _protocols,
+    _file_patterns,
+    _bandwidth_limits,
+    _virtual_folders,
 )

@@ -26,6 +26,12 @@ users: Final = Table(
     Column("quota_size", BigInteger, nullable=False),
     Column("quota_files", BigInteger, nullable=False),
     Column("max_sessions", Integer, nullable=False),
+    Column("upload_bandwidth", BigInteger, nullable=False),
+    Column("download_bandwidth", BigInteger, nullable=False),
+    Column("upload_data_transfer", BigInteger, nullable=False),
+    Column("download_data_transfer", BigInteger, nullable=False),
+    Column("total_data_transfer", BigInteger, nullable=False),
+    Column("virtual_folders", JSON, nullable=False),
     Column("email", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("additional_info", Text, nullable=False),
@@ -56,4 +62,13 @@ sessions: Final = Table(
     Column("protocol", Text, nullable=False),
     Column("connection", Text, nullable=False),
     Column("since", Double, nullable=False),
+)
+
+folders: Final = Table(
+    "folders",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("mapped_path", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("extra", JSON, nullable=False),
 )

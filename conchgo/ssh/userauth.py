@@ -28,7 +28,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from conchgo.accounts.naming import MAX_USERNAME
+from conchgo.accounts.naming import MAX_NAME
 from conchgo.auth.credentials import IPasswordLogin, IPublicKeyLogin, PasswordLogin, PublicKeyLogin
 from conchgo.errors import ConchgoError, LoginRefused
 from conchgo.events.records import Event, Origin
@@ -74,7 +74,7 @@ class _Request:
         return self.listed_method == b"publickey" and self.details[:1] == b"\0"
 
     def shown(self, field: bytes) -> str:
-        return escaped(field[:MAX_USERNAME])
+        return escaped(field[:MAX_NAME])
 
 
 class UserAuth(SSHUserAuthServer):
@@ -294,7 +294,7 @@ _CREDENTIALS: Final[dict[bytes, Callable[[UserAuth, _Request, Reader], Any]]] = 
 
 
 def _username(request: _Request) -> str:
-    if len(request.username) > MAX_USERNAME:
+    if len(request.username) > MAX_NAME:
         raise LoginRefused(f"a user name of {len(request.username)} bytes")
     try:
         return request.username.decode("utf-8")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from conchgo.accounts.memory import MemoryAccountStore
-from conchgo.accounts.model import Filters, User
+from conchgo.accounts.model import BandwidthLimit, FilePattern, Filters, Folder, User, VirtualFolder
 from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
 from conchgo.database.engine import connect
 from conchgo.database.migrate import upgrade
-from conchgo.errors import AlreadyExists, NotFound
+from conchgo.errors import AlreadyExists, InvalidArgument, NotFound
 
 FULL = User(
     username="alice@example.org",
@@ -28,6 +28,15 @@ FULL = User(
     quota_size=2**62,
     quota_files=3,
     max_sessions=4,
+    upload_bandwidth=5,
+    download_bandwidth=6,
+    upload_data_transfer=7,
+    download_data_transfer=8,
+    total_data_transfer=2**43 - 1,
+    virtual_folders=(
+        VirtualFolder("shared", "/shared", extra={"subpath": "\0"}),
+        VirtualFolder("own", "/shared/own", included=False, quota_size=2**62),
+    ),
     email="alice@example.org",
     description="two\nlines",
     additional_info='{"a": 1}',
@@ -37,15 +46,27 @@ FULL = User(
         denied_ip=("::/0",),
         denied_login_methods=("password",),
         denied_protocols=("FTP",),
-        extra={"file_patterns": [{"path": "/", "denied_patterns": ["*\0", "\udcff"]}]},
+        file_patterns=(FilePattern("/", ("*.jpg",), ("*\0", "\udcff"), 1),),
+        max_upload_file_size=2**62,
+        bandwidth_limits=(BandwidthLimit(("10.0.0.0/8",), 1, 2),),
+        extra={"hooks": [{"text": "\0\udcff"}]},
     ),
     extra={"groups": [{"name": "x", "type": 1}], "role": None, "big": 2**70, "text": "\0\udcff"},
 )
 BOB = User("bob", "/srv/bob")
+SHARED = Folder("shared", "/srv/Shäred", "two\nlines", {"filesystem": {"provider": 0}, "text": "\0\udcff"})
+OWN = Folder("own", "/srv/own")
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> AccountStore:
+    store = _empty_store(request, tmp_path)
+    store.add_folder(SHARED)
+    store.add_folder(OWN)
+    return store
+
+
+def _empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> AccountStore:
     if request.param == "memory":
         return MemoryAccountStore()
     url = f"sqlite:///{tmp_path}/accounts.db"
@@ -110,3 +131,59 @@ def test_whoever_is_not_there_cannot_be_changed(store: AccountStore, name: str) 
 def test_a_stranger_may_ask_for_any_name(store: AccountStore, name: str) -> None:
     store.add(BOB)
     assert store.user(name) is None
+
+
+def test_a_folder_comes_back_as_it_went(store: AccountStore) -> None:
+    assert store.folder("shared") == SHARED
+    assert list(store.folders()) == [OWN, SHARED]
+
+
+def test_a_second_folder_of_that_name_is_refused_and_the_first_one_stays(store: AccountStore) -> None:
+    with pytest.raises(AlreadyExists, match="folder own"):
+        store.add_folder(Folder("own", "/elsewhere"))
+    assert store.folder("own") == OWN
+
+
+def test_an_update_replaces_the_whole_folder(store: AccountStore) -> None:
+    store.update_folder(Folder("shared", "/elsewhere"))
+    assert list(store.folders()) == [OWN, Folder("shared", "/elsewhere")]
+
+
+def test_a_deleted_folder_is_gone_and_the_others_stay(store: AccountStore) -> None:
+    store.delete_folder("shared")
+    assert store.folder("shared") is None
+    assert list(store.folders()) == [OWN]
+
+
+@pytest.mark.parametrize("name", ["nothing", "a\nb"])
+def test_a_folder_that_is_not_there_cannot_be_changed(store: AccountStore, name: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        store.update_folder(Folder(name, "/srv"))
+    assert caught.value.text.isprintable()
+    with pytest.raises(NotFound) as caught:
+        store.delete_folder(name)
+    assert caught.value.text.isprintable()
+
+
+def test_a_folder_that_users_have_stays(store: AccountStore) -> None:
+    store.add(FULL)
+    store.add(dataclasses.replace(BOB, virtual_folders=(VirtualFolder("own", "/x"),)))
+    with pytest.raises(InvalidArgument, match=r"folder own is in use by alice@example\.org, bob; take it from them"):
+        store.delete_folder("own")
+    assert store.folder("own") == OWN
+    store.delete(FULL.username)
+    store.update(BOB)
+    store.delete_folder("own")
+
+
+def test_nobody_has_a_folder_that_is_not_there(store: AccountStore) -> None:
+    store.add(BOB)
+    for call, name in ((store.add, "carol"), (store.update, "bob")):
+        with pytest.raises(NotFound, match="folder nothing"):
+            call(User(name, "/srv", virtual_folders=(VirtualFolder("nothing", "/x"),)))
+    assert list(store.users()) == [BOB]
+
+
+@pytest.mark.parametrize("name", ["", "ow", "own\0", "\udc80", "x" * 100_000])
+def test_there_is_no_folder_of_any_other_name(store: AccountStore, name: str) -> None:
+    assert store.folder(name) is None

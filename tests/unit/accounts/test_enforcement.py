@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from conchgo.accounts.enforcement import unenforced
+from conchgo.accounts.enforcement import unenforced, unenforced_in_folder
+from conchgo.accounts.folder_record import folder_from_record
 from conchgo.accounts.record import from_record
 
 #: What a dump of SFTPGo holds for a user without any special setting.
@@ -126,3 +127,26 @@ def test_an_unknown_field_that_says_nothing_does_not_matter(value: Any) -> None:
 def test_harmless_names_are_harmless_only_at_their_own_place() -> None:
     record = {**PLAIN, "web_client": ["x"], "filters": {**PLAIN["filters"], "role": "x"}}
     assert unenforced(from_record(record)) == ["web_client", "filters.role"]
+
+
+def test_a_part_of_a_folder_is_not_enforced() -> None:
+    folder = {"name": "x", "virtual_path": "/x", "quota_size": -1, "quota_files": -1, "subpath": "/deep"}
+    record = {**PLAIN, "virtual_folders": [folder]}
+    assert "virtual_folders.subpath" in unenforced(from_record(record))
+    record = {**PLAIN, "virtual_folders": [{**folder, "subpath": ""}]}
+    assert "virtual_folders.subpath" not in unenforced(from_record(record))
+
+
+def test_a_folder_elsewhere_is_not_enforced() -> None:
+    record = {
+        "id": 1,
+        "name": "shared",
+        "mapped_path": "/srv/shared",
+        "used_quota_size": 5,
+        "last_quota_update": 1700000000000,
+        "users": ["alice"],
+        "filesystem": {"provider": 0, "s3config": {"access_secret": {"status": "Plain"}}},
+    }
+    assert unenforced_in_folder(folder_from_record(record)) == []
+    assert unenforced_in_folder(folder_from_record({**record, "filesystem": {"provider": 1}})) == ["filesystem"]
+    assert unenforced_in_folder(folder_from_record({**record, "tomorrow": 1})) == ["tomorrow"]

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from conchgo.accounts.naming import is_username, shown
+from conchgo.accounts.naming import is_name, shown
 
 
 @pytest.mark.parametrize("name", ["a", "Alice", "a.b-c_d~e", "alice@example.org", "a+b", "...", "x" * 255, "007"])
 def test_usernames(name: str) -> None:
-    assert is_username(name)
+    assert is_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a/b", "a b", "a\n", "a\0", "é", "\udc80", "a\\b", "%username%", "x" * 256, "a:b", "$x"]
 )
 def test_no_usernames(name: str) -> None:
-    assert not is_username(name)
+    assert not is_name(name)
 
 
 def test_whatever_is_shown_stays_on_one_short_line() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conchgo.accounts.model import Filters, User
+from conchgo.accounts.model import BandwidthLimit, FilePattern, Filters, User, VirtualFolder
 from conchgo.accounts.record import from_record, shown_record, to_record
 from conchgo.errors import InvalidArgument
 
@@ -20,7 +20,24 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
+COUNT = st.integers(0, 2**31)
 EXTRA = st.dictionaries(st.sampled_from(["id", "groups", "role", "filesystem", "x"]), JSON, max_size=3)
+PATTERNS = st.builds(
+    FilePattern, path=TEXT, allowed_patterns=TEXTS, denied_patterns=TEXTS, deny_policy=st.integers(0, 1)
+)
+BANDWIDTHS = st.builds(BandwidthLimit, sources=TEXTS, upload_bandwidth=COUNT, download_bandwidth=COUNT)
+FOLDER_EXTRA = st.dictionaries(st.sampled_from(["subpath", "x"]), JSON, max_size=2)
+VIRTUAL_FOLDERS = st.builds(
+    VirtualFolder, name=TEXT, virtual_path=TEXT, included=st.just(True), extra=FOLDER_EXTRA
+) | st.builds(
+    VirtualFolder,
+    name=TEXT,
+    virtual_path=TEXT,
+    included=st.just(False),
+    quota_size=LIMIT,
+    quota_files=LIMIT,
+    extra=FOLDER_EXTRA,
+)
 USERS = st.builds(
     User,
     username=TEXT,
@@ -35,6 +52,12 @@ USERS = st.builds(
     quota_size=LIMIT,
     quota_files=LIMIT,
     max_sessions=NUMBER,
+    upload_bandwidth=NUMBER,
+    download_bandwidth=NUMBER,
+    upload_data_transfer=NUMBER,
+    download_data_transfer=NUMBER,
+    total_data_transfer=NUMBER,
+    virtual_folders=st.lists(VIRTUAL_FOLDERS, max_size=2).map(tuple),
     email=TEXT,
     description=TEXT,
     additional_info=TEXT,
@@ -45,6 +68,9 @@ USERS = st.builds(
         denied_ip=TEXTS,
         denied_login_methods=TEXTS,
         denied_protocols=TEXTS,
+        file_patterns=st.lists(PATTERNS, max_size=2).map(tuple),
+        max_upload_file_size=NUMBER,
+        bandwidth_limits=st.lists(BANDWIDTHS, max_size=2).map(tuple),
         extra=EXTRA,
     ),
     extra=EXTRA,
@@ -86,10 +112,10 @@ def test_a_record_without_permissions_grants_none() -> None:
 
 
 def test_unknown_fields_keep_their_values() -> None:
-    record = {"username": "a", "home_dir": "/a", "groups": [{"name": "x"}], "filters": {"file_patterns": [1], "new": 2}}
+    record = {"username": "a", "home_dir": "/a", "groups": [{"name": "x"}], "filters": {"hooks": [1], "new": 2}}
     user = from_record(record)
     assert user.extra == {"groups": [{"name": "x"}]}
-    assert user.filters.extra == {"file_patterns": [1], "new": 2}
+    assert user.filters.extra == {"hooks": [1], "new": 2}
     assert to_record(user)["filters"]["new"] == 2
 
 
@@ -110,12 +136,56 @@ def test_unknown_fields_keep_their_values() -> None:
         ("filters", []),
         ("filters", {"allowed_ip": "10.0.0.0/8"}),
         ("filters", {"start_directory": 1}),
+        ("upload_bandwidth", "1"),
+        ("virtual_folders", {}),
+        ("virtual_folders", [1]),
+        ("virtual_folders", [{"name": 1}]),
+        ("virtual_folders", [{"name": "x", "quota_size": "1"}]),
+        ("filters", {"max_upload_file_size": 1.5}),
+        ("filters", {"file_patterns": "*.jpg"}),
+        ("filters", {"file_patterns": [{"path": "/", "denied_patterns": "*.jpg"}]}),
+        ("filters", {"file_patterns": [{"path": "/", "denied_patterns": ["*.jpg"], "from_tomorrow": 1}]}),
+        ("filters", {"bandwidth_limits": [{"sources": "10.0.0.0/8"}]}),
     ],
 )
 def test_a_wrong_type_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
         from_record({"username": "a", field: value})
     assert caught.value.text.startswith(field)
+
+
+def test_users_folders_in_sftpgos_form() -> None:
+    """Beside what is the user's, SFTPGo repeats the folder's own record."""
+    folder = {
+        "id": 1,
+        "name": "shared",
+        "mapped_path": "/srv/shared",
+        "used_quota_size": 5,
+        "filesystem": {"provider": 1},
+        "virtual_path": "/s",
+    }
+    user = from_record(
+        {
+            "virtual_folders": [
+                {**folder, "quota_size": -1, "quota_files": -1},
+                {**folder, "quota_size": 0, "quota_files": 7},
+                {**folder, "quota_size": None},
+                {**folder, "quota_size": -1, "quota_files": -1, "subpath": "/deep"},
+            ]
+        }
+    )
+    assert user.virtual_folders == (
+        VirtualFolder("shared", "/s", included=True),
+        VirtualFolder("shared", "/s", included=False, quota_files=7),
+        VirtualFolder("shared", "/s", included=False),
+        VirtualFolder("shared", "/s", included=True, extra={"subpath": "/deep"}),
+    )
+
+
+@pytest.mark.parametrize("limits", [{"quota_size": -1}, {"quota_size": -1, "quota_files": 5}, {"quota_files": -1}])
+def test_a_folder_is_in_the_users_quota_or_not(limits: dict[str, int]) -> None:
+    with pytest.raises(InvalidArgument, match=r"^virtual_folders: number 1: quota_size and quota_files must both"):
+        from_record({"virtual_folders": [{"name": "x", "virtual_path": "/x", **limits}]})
 
 
 def test_secrets_are_not_shown_and_what_was_shown_cannot_overwrite_them() -> None:

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import JSON, Engine, MetaData, Table, Text, insert, inspect, select, text
 
 from conchgo.database.engine import connect, reading, writing
 from conchgo.database.migrate import upgrade
-from conchgo.database.schema import metadata
+from conchgo.database.schema import metadata, users
 from conchgo.errors import Failure
 
 
@@ -31,6 +34,29 @@ def test_the_migrations_lead_to_the_schema(engine: Engine) -> None:
     upgrade(engine)
     with reading(engine) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def upgrade_to(engine: Engine, revision: str) -> None:
+    with as_file(files("conchgo.database.migrations")) as scripts, writing(engine) as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(scripts))
+        command.upgrade(config, revision)
+
+
+def test_what_users_kept_among_unknown_fields_comes_to_its_own_columns(engine: Engine) -> None:
+    upgrade_to(engine, "0001")
+    old = Table("users", MetaData(), autoload_with=engine)
+    extra = {"upload_bandwidth": 5, "total_data_transfer": None, "virtual_folders": [{"name": "x"}], "groups": []}
+    row = {column.name: [] if isinstance(column.type, JSON) else 0 for column in old.columns}
+    row |= {column.name: "" for column in old.columns if isinstance(column.type, Text)}
+    with writing(engine) as connection:
+        connection.execute(insert(old).values({**row, "extra": extra}))
+    upgrade(engine)
+    with reading(engine) as connection:
+        found = connection.execute(select(users)).one()
+    assert (found.upload_bandwidth, found.download_bandwidth, found.total_data_transfer) == (5, 0, 0)
+    assert found.virtual_folders == [{"name": "x"}]
+    assert found.extra == {"groups": []}
 
 
 def test_a_second_upgrade_changes_nothing(engine: Engine) -> None:
