@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
 
 metadata: Final = MetaData()
 
@@ -71,4 +71,56 @@ folders: Final = Table(
     Column("mapped_path", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("extra", JSON, nullable=False),
+)
+
+#: What each domain uses, as far as it was told. `changes` counts who told of what; `scan` names the scan that goes on;
+#: `rescan`: a crash left it uncertain.
+quota_usage: Final = Table(
+    "quota_usage",
+    metadata,
+    Column("domain", _NAME, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("changes", BigInteger, nullable=False),
+    Column("counted_at", Double),
+    Column("scan", Text),
+    Column("rescan", Boolean, nullable=False),
+)
+
+#: What an owner may use before it tells; `state` is a `State` of `conchgo.quota.sql`, `seen` the `changes` of its
+#: domain when it told last, `wanted_since` seconds since the epoch.
+quota_leases: Final = Table(
+    "quota_leases",
+    metadata,
+    Column("domain", _NAME, primary_key=True),
+    Column("owner", Text, primary_key=True, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("wanted_since", Double),
+    Column("wanted_size", BigInteger, nullable=False),
+    Column("wanted_files", BigInteger, nullable=False),
+)
+
+#: Where an owner writes what it is about to do, and up to where that is in `quota_usage`.
+quota_journals: Final = Table(
+    "quota_journals",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("boot", Text, nullable=False),
+    Column("checkpoint", BigInteger, nullable=False),
+)
+
+#: While a domain is scanned: the inodes that were changed, as they were after it (`files` 0: gone).
+quota_scan_log: Final = Table(
+    "quota_scan_log",
+    metadata,
+    Column("domain", _NAME, nullable=False, index=True),
+    Column("storage", Text, nullable=False),
+    Column("inode", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
 )
