@@ -17,6 +17,7 @@ from conchgo.accounts.model import User
 from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
 from conchgo.edge.pools import Runner
+from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
@@ -88,7 +89,8 @@ class Realm:
         user = login.user
         origin = Origin(user.username, connection_id, login.ip)
         runner = SessionRunner(self._disk)
-        session = _Session(origin, self._bus, runner, storage)
+        waits = Waits(self._reactor)
+        session = _Session(origin, self._bus, runner, waits, storage)
         avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=session.refuse)
         filesystem = compose(
             View(
@@ -100,7 +102,7 @@ class Realm:
                 start=_start(user),
             )
         )
-        avatar.files = FilesystemAdapter(avatar, filesystem, runner, user.username)
+        avatar.files = FilesystemAdapter(avatar, filesystem, PatientRunner(runner, waits), user.username)
         self._bus.publish(Event("login", origin, method=login.method))
         return IConchUser, avatar, session.logout
 
@@ -108,12 +110,13 @@ class Realm:
 class _Session:
     """What is told of a session besides its files, and its end."""
 
-    __slots__ = ("_began", "_bus", "_origin", "_runner", "_storage")
+    __slots__ = ("_began", "_bus", "_origin", "_runner", "_storage", "_waits")
 
-    def __init__(self, origin: Origin, bus: Bus, runner: SessionRunner, storage: Storage) -> None:
+    def __init__(self, origin: Origin, bus: Bus, runner: SessionRunner, waits: Waits, storage: Storage) -> None:
         self._origin = origin
         self._bus = bus
         self._runner = runner
+        self._waits = waits
         self._storage = storage
         self._began = time.monotonic()
 
@@ -122,6 +125,7 @@ class _Session:
 
     def logout(self) -> None:
         self._bus.publish(Event("logout", self._origin, elapsed=time.monotonic() - self._began))
+        self._waits.cancel()
         self._runner.when_idle(self._storage.close)
 
 

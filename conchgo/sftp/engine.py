@@ -140,12 +140,12 @@ class Engine:
 
     def connection_lost(self) -> None:
         self._ended = True
-        self._server.cancel()
         self._queue.clear()
         for handle in self._handles.pop_all():
             if handle.idle:
                 self._discard(handle)
             # Else the work on it does so when it ends: a descriptor is never closed under a thread that uses it.
+        self._server.cancel()
 
     # From bytes to requests.
 

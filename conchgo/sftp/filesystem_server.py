@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -14,7 +15,8 @@ from twisted.python.failure import Failure
 from conchgo.edge.pieces import Pieces
 from conchgo.edge.pools import Runner
 from conchgo.edge.stream import Buffer
-from conchgo.errors import Busy, ConchgoError, InvalidArgument, WouldBlock
+from conchgo.edge.waiting import Line, PatientRunner, Waits
+from conchgo.errors import Busy, Cancelled, ConchgoError, InvalidArgument, NotBefore, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -35,9 +37,12 @@ NAMES_PER_REPLY: Final = 100
 
 
 class FilesystemServer:
-    """A `conchgo.sftp.server.Server`. `owner` is whose turn it is in the thread pool."""
+    """A `conchgo.sftp.server.Server`. `owner` is whose turn it is in the thread pool.
 
-    __slots__ = ("_at_once", "_extensions", "_owner", "_runner", "cancelled", "clock", "filesystem")
+    What must wait for time to pass does so here, until the client is gone; `now` is the clock of NotBefore.
+    """
+
+    __slots__ = ("_at_once", "_extensions", "_owner", "_runner", "cancelled", "clock", "filesystem", "waits")
 
     def __init__(
         self,
@@ -46,10 +51,12 @@ class FilesystemServer:
         owner: str,
         extensions: Mapping[bytes, Row],
         clock: IReactorTime,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.filesystem = filesystem
         self.clock = clock
-        self._runner = runner
+        self.waits = Waits(clock, now)
+        self._runner = PatientRunner(runner, self.waits)
         self._owner = owner
         self._extensions = extensions
         self._at_once = filesystem.at_once
@@ -64,21 +71,29 @@ class FilesystemServer:
         if self._at_once is not None:
             try:
                 return work(self._at_once)
-            except WouldBlock:
+            except (WouldBlock, NotBefore):
                 pass
         return self.hop(work, self.filesystem)
 
-    def hop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
-        """Do what may block, in a thread."""
+    def hop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Do what may block, in a thread, and when its time has come."""
         return self._runner.run(self._owner, work, *args, **kwargs)
 
-    def close(self, close: Callable[[], None]) -> Maybe[None]:
-        """Closing is never refused: where the pool takes no more work it is done here, for a wait is no leak."""
-        closed = self.hop(close)
-        return closed.addErrback(close_now, close) if isinstance(closed, Deferred) else closed
+    def close(self, close: Callable[[], None], abandon: Callable[[], None] | None = None) -> Deferred[None]:
+        """Closing is never refused: where the pool takes no more work it is done here, for a wait is no leak.
+
+        Where the client leaves while it waits for its time, `abandon` is done instead.
+        """
+        closed = self.hop(close).addErrback(close_now, close)
+        return closed if abandon is None else closed.addErrback(self._left, abandon)
+
+    def _left(self, failure: Failure, abandon: Callable[[], None]) -> Deferred[None]:
+        failure.trap(Cancelled)
+        return self.close(abandon)
 
     def cancel(self) -> None:
         self.cancelled = True
+        self.waits.cancel()
 
     def extensions(self) -> Mapping[bytes, Row]:
         return self._extensions
@@ -179,10 +194,20 @@ class OpenedFile:
         self._server = server
         self._file = file
         self._writes = None if file.immediate else GatheredWrites(server.hop, file.pwritev, server.clock)
+        # From the first read on that must wait.
+        self._line: Line | None = None
         self.appending = options.append
 
     def read(self, offset: int, length: int) -> Maybe[Buffer]:
-        """At once what is in memory, else in a thread."""
+        """At once what is in memory, else in a thread; and where that must wait, one after the other."""
+        if self._line is None:
+            try:
+                return self._read(offset, length)
+            except NotBefore:
+                self._line = Line(self._server.waits)
+        return self._line.do(partial(self._read, offset, length))
+
+    def _read(self, offset: int, length: int) -> Maybe[Buffer]:
         data = bytearray(length)
         with memoryview(data) as view:
             count = self._file.preadv_now([view], offset)
@@ -201,8 +226,7 @@ class OpenedFile:
             return self._run(self._file.append, memoryview(bytes(data)))
         if self._writes is not None:
             return self._writes.write(offset, data, more=more)
-        self._file.pwritev(data.views, offset)
-        return None
+        return self._run(self._file.pwritev, data.views, offset)
 
     def copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> Maybe[int]:
         """Copy a part, in a thread even where each call would answer at once: a long copy is many parts.
@@ -220,7 +244,12 @@ class OpenedFile:
         return len(data)
 
     def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:
-        return work(*args, **kwargs) if self._file.immediate else self._server.hop(work, *args, **kwargs)
+        if self._file.immediate:
+            try:
+                return work(*args, **kwargs)
+            except (WouldBlock, NotBefore):
+                pass
+        return self._server.hop(work, *args, **kwargs)
 
     def found(self) -> Maybe[FileStat]:
         """What `stat` tells, as it is known here."""
@@ -245,7 +274,7 @@ class OpenedFile:
         return self._server.hop(lambda: codec.space(self._file.space()))
 
     def close(self) -> Maybe[None]:
-        return None if self._file.close_now() else self._server.close(self._file.close)
+        return None if self._file.close_now() else self._server.close(self._file.close, self._file.abandon)
 
     def abandon(self) -> Maybe[None]:
         return self._server.close(self._file.abandon)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from conchgo.edge.pieces import Pieces
+from conchgo.errors import NotBefore
 
 #: Bytes that one way to a thread carries.
 MAX_GATHERED: Final = 2 * 1024 * 1024
@@ -36,7 +37,10 @@ class _Write:
 
 
 class GatheredWrites:
-    """`hop` does work in a thread, `pwritev` writes views at an offset. No two writes in work may overlap."""
+    """`hop` does work in a thread and when its time has come, `pwritev` writes views at an offset.
+
+    No two writes in work may overlap.
+    """
 
     __slots__ = ("_clock", "_end", "_hop", "_pwritev", "_streams", "_timer", "_waiting", "_working")
 
@@ -85,30 +89,43 @@ class GatheredWrites:
         maybeDeferred(self._hop, self._outcomes, batch).addBoth(self._ended, batch)
 
     def _ended(self, result: Sequence[_Outcome] | Failure, batch: Sequence[_Write]) -> None:
+        outcomes = [result] * len(batch) if isinstance(result, Failure) else result
+        self._waiting[:0] = batch[len(outcomes) :]
         # The thread goes on while the replies are made.
         self._working = False
         if self._waiting:
             self._go_on()
-        for number, write in enumerate(batch):
-            outcome = result if isinstance(result, Failure) else result[number]
+        for write, outcome in zip(batch, outcomes, strict=False):
             if outcome is None:
                 write.done.callback(None)
             else:
                 write.done.errback(outcome)
 
     def _outcomes(self, batch: Sequence[_Write]) -> Sequence[_Outcome]:
-        """Write them, in a thread; one outcome for each."""
-        return [outcome for run in _runs(batch) for outcome in self._written(run)]
+        """Write them, in a thread; one outcome for each, but for the last ones where these must wait for their time."""
+        outcomes: list[_Outcome] = []
+        try:
+            for run in _runs(batch):
+                for outcome in self._written(run):
+                    outcomes.append(outcome)
+        except NotBefore:
+            if not outcomes:
+                raise
+        return outcomes
 
-    def _written(self, run: Sequence[_Write]) -> list[_Outcome]:
+    def _written(self, run: Sequence[_Write]) -> Iterator[_Outcome]:
         try:
             self._pwritev([view for write in run for view in write.data.views], run[0].offset)
+            yield from [None] * len(run)
+        except NotBefore:
+            raise
         except Exception as error:
             if len(run) == 1:
-                return [error]
+                yield error
+                return
             # One of them failed, and only each by itself tells which: to write the others again does no harm.
-            return [outcome for write in run for outcome in self._written([write])]
-        return [None] * len(run)
+            for write in run:
+                yield from self._written([write])
 
 
 def _runs(batch: Sequence[_Write]) -> Iterator[Sequence[_Write]]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from conchgo.errors import ConchgoError, NotFound, PermissionDenied, WouldBlock
+from conchgo.errors import ConchgoError, NotBefore, NotFound, PermissionDenied, WouldBlock
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
@@ -40,7 +40,7 @@ class _Audit:
         """What changes or gives access is told of in any case, but for what is not there, or is still to be asked."""
         try:
             result = work()
-        except (NotFound, WouldBlock):
+        except (NotFound, WouldBlock, NotBefore):
             raise
         except Exception as error:
             self.tell(action, path, error, target)
@@ -132,8 +132,13 @@ class AuditedFile:
             return
         try:
             self._noting(close)
+        except NotBefore:
+            # It is still open.
+            self._closed = False
+            raise
         finally:
-            self._tell_closed()
+            if self._closed:
+                self._tell_closed()
 
     def _tell_closed(self) -> None:
         self._audit.publish(
@@ -163,6 +168,8 @@ class AuditedFile:
                 told, self._refused = self._refused, True
             if not told:
                 self._audit.tell("open", self._path, error)
+            raise
+        except (WouldBlock, NotBefore):
             raise
         except Exception as error:
             self._failure = _reason(error)

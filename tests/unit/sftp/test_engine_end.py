@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from conchgo.edge.pools import Pool
-from conchgo.errors import Busy, Failure
+from conchgo.errors import Busy, Cancelled, Failure
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -405,3 +405,14 @@ class RealPool(TestCase):
         return done
 
     test_a_lost_client_with_many_files_leaves_none_open.timeout = 20
+
+
+def test_work_that_ends_because_the_client_is_gone_closes_its_file_once(
+    client: Client, server: ControlledServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = opened(client, server)
+    client.send(c.FXP_READ, string(handle), uint64(0), uint32(10))
+    monkeypatch.setattr(server, "cancel", lambda: server.finish(error=Cancelled()))
+    client.engine.connection_lost()
+    assert [(file.abandoned, file.closed) for file in server.files] == [(True, 1)]
+    assert server.breaches == []
