@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from conchgo.accounts.model import Filters, User
+from conchgo.accounts.model import BandwidthLimit, FilePattern, Filters, User, VirtualFolder
 from conchgo.accounts.validation import validate
 from conchgo.errors import InvalidArgument
 from tests import keys
@@ -32,6 +32,12 @@ def alice(**changes: Any) -> User:
         {"denied_login_methods": ("password", "keyboard-interactive", "TLSCertificate")},
         {"denied_login_methods": ("publickey", "password-over-SSH", "keyboard-interactive", "publickey+password")},
         {"denied_protocols": ("FTP", "DAV", "HTTP")},
+        {"upload_bandwidth": 2**31 - 1, "download_bandwidth": 1, "max_upload_file_size": 2**63 - 1},
+        {"upload_data_transfer": 1, "download_data_transfer": 1, "total_data_transfer": 2**43 - 1},
+        {"file_patterns": (FilePattern("/", ("*.jpg",)), FilePattern("/a", (), ("[a-z]*",), 1))},
+        {"bandwidth_limits": (BandwidthLimit(("10.0.0.0/8", "::1"), 1, 0),)},
+        {"virtual_folders": (VirtualFolder("a", "/a"), VirtualFolder("b", "/a/b", False, 1, None))},
+        {"virtual_folders": (VirtualFolder("a", "/"),)},
     ],
 )
 def test_what_makes_sense_passes(changes: dict[str, Any]) -> None:
@@ -64,6 +70,27 @@ def test_what_makes_sense_passes(changes: dict[str, Any]) -> None:
         ({"max_sessions": -1}, "max_sessions"),
         ({"quota_size": -1}, "quota_size"),
         ({"quota_files": 2**63}, "quota_files"),
+        ({"upload_bandwidth": -1}, "upload_bandwidth"),
+        ({"download_bandwidth": 2**31}, "download_bandwidth"),
+        ({"upload_data_transfer": -1}, "upload_data_transfer"),
+        ({"download_data_transfer": 2**43}, "download_data_transfer"),
+        ({"total_data_transfer": 2**43}, "total_data_transfer"),
+        ({"max_upload_file_size": -1}, "filters.max_upload_file_size"),
+        ({"file_patterns": (FilePattern("/", ("[",)),)}, "filters.file_patterns: number 1: allowed_patterns"),
+        ({"file_patterns": (FilePattern("/a", ("x",)),) * 2}, "filters.file_patterns: number 2: there are other"),
+        ({"bandwidth_limits": (BandwidthLimit(()),)}, "filters.bandwidth_limits: number 1: sources"),
+        ({"bandwidth_limits": (BandwidthLimit(("x",)),)}, "filters.bandwidth_limits: number 1: sources"),
+        ({"bandwidth_limits": (BandwidthLimit(("::1",), -1),)}, "filters.bandwidth_limits: number 1: upload_bandwidth"),
+        ({"virtual_folders": (VirtualFolder("a/b", "/a"),)}, "virtual_folders: number 1: name"),
+        ({"virtual_folders": (VirtualFolder("a", "a"),)}, "virtual_folders: number 1: virtual_path"),
+        ({"virtual_folders": (VirtualFolder("a", "/a/"),)}, "virtual_folders: number 1: virtual_path"),
+        ({"virtual_folders": (VirtualFolder("a", "/a"), VirtualFolder("a", "/b"))}, "virtual_folders: number 2: name"),
+        (
+            {"virtual_folders": (VirtualFolder("a", "/a"), VirtualFolder("b", "/a"))},
+            "virtual_folders: number 2: virtual_path",
+        ),
+        ({"virtual_folders": (VirtualFolder("a", "/a", False, -1),)}, "virtual_folders: number 1: quota_size"),
+        ({"virtual_folders": (VirtualFolder("a", "/a", False, 1, 2**63),)}, "virtual_folders: number 1: quota_files"),
         ({"permissions": {}}, "permissions"),
         ({"permissions": {"/": ("fly",)}}, "permissions"),
         ({"permissions": {"/": ("*",), "/\ud800": ()}}, "permissions"),
