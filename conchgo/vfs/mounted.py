@@ -155,7 +155,7 @@ class Mounted:
             return _MountedListing(led, None)
 
     def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
-        self._refuse_way(path)
+        self._refuse_there(path)
         self._ask(path, lambda mount, inside: mount.storage.mkdir(inside, mode))
 
     def rmdir(self, path: VirtualPath) -> None:
@@ -192,17 +192,18 @@ class Mounted:
         self._ask(path, lambda mount, inside: mount.storage.set_attributes(inside, changes, link=link))
 
     def readlink(self, path: VirtualPath) -> bytes:
-        """A target that climbs out of its storage is told as a path from the root: what is above there is not its."""
+        """A target that climbs out of its folder is told as a path from the root: what is above there is not its."""
         if self._is_way(path):
             raise InvalidArgument
-        target = self._ask(path, lambda mount, inside: _able(mount.links).readlink(inside))
-        if not target.startswith(b"/") and climbs_out(target, self._mount(path).inside(path).parent):
+        target, mount = self._ask(path, lambda mount, inside: (_able(mount.links).readlink(inside), mount))
+        relative = mount is not self._root and not target.startswith(b"/")
+        if relative and climbs_out(target, mount.inside(path).parent):
             return bytes(VirtualPath.parse(target, path.parent))
         return target
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
         """Raises PermissionDenied for a link to a mount, CrossStorage for one to another storage."""
-        self._refuse_way(path)
+        self._refuse_there(path)
         meant = VirtualPath.parse(target, path.parent)
         if meant.parts and meant.parts in self._mounts:
             raise PermissionDenied("permission denied: a link can't lead to a mounted folder")
@@ -211,7 +212,7 @@ class Mounted:
         self._ask(path, lambda mount, inside: _able(mount.links).symlink(target, inside))
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
-        self._refuse_way(new)
+        self._refuse_there(new)
         if self._is_way(existing):
             raise PermissionDenied
         target = self._mount(new)
@@ -273,8 +274,9 @@ class Mounted:
         except ConchgoError:
             return None
 
-    def _refuse_way(self, path: VirtualPath) -> None:
-        if self._is_way(path):
+    def _refuse_there(self, path: VirtualPath) -> None:
+        """A mount or a way to one is there, whatever the storage has."""
+        if path.parts and (path.parts in self._mounts or path.parts in self._names):
             raise AlreadyExists
 
     def _refuse_kept(self, *paths: VirtualPath) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from conchgo.errors import ConchgoError, WouldBlock
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage.beneath import leap, walk
-from conchgo.storage.interface import Create, FreeSpace, HardLinks, Storage, StorageFile, SymbolicLinks
+from conchgo.storage.interface import Create, Entry, FreeSpace, HardLinks, Listing, Storage, StorageFile, SymbolicLinks
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.mounted import Mounted
 
 p = VirtualPath.parse
 
@@ -56,10 +57,45 @@ class AtOnceFirst:
         self.storage.close()
 
 
+class Hiding:
+    """A storage without one of its names, which is there for more than the tests."""
+
+    def __init__(self, storage: Storage, name: bytes) -> None:
+        self._storage = storage
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def scan(self, path: VirtualPath) -> Any:
+        listing = self._storage.scan(path)
+        return HidingListing(listing, self._name) if path.is_root else listing
+
+
+class HidingListing:
+    def __init__(self, listing: Listing, name: bytes) -> None:
+        self._listing = listing
+        self._name = name
+        self.close = listing.close
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (entry for entry in self._listing if entry.name != self._name)
+
+
+def with_folder(storage: Storage) -> Mounted:
+    """The storage at the root, and another one below it."""
+    return Mounted({ROOT: storage, p(b"/mounted/folder"): MemoryStorage()})
+
+
 backends = {
     "memory": Backend(lambda _root: MemoryStorage(), lambda storage, _root, path: storage.add_special(path)),
     "local": Backend(lambda root: LocalStorage(root, open_parent=leap), _mkfifo),
     "local-at-once": Backend(lambda root: AtOnceFirst(LocalStorage(root)), _mkfifo),
+    "mounted": Backend(lambda root: Hiding(with_folder(LocalStorage(root)), b"mounted"), _mkfifo),
+    "mounted-at-once": Backend(
+        lambda root: Hiding(AtOnceFirst(with_folder(LocalStorage(root))), b"mounted"),  # type: ignore[arg-type]
+        _mkfifo,
+    ),
     #: With `old_kernel`.
     "local-walk": Backend(lambda root: LocalStorage(root, open_parent=walk), _mkfifo),
 }

@@ -191,6 +191,10 @@ class StoragesAskedAtOnce(Storages):
     backend = "local-at-once"
 
 
+class MountedStorages(Storages):
+    backend = "mounted"
+
+
 bounded = settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
 TestStorages = Storages.TestCase
 TestStorages.settings = bounded
@@ -198,3 +202,5 @@ TestStoragesOnAnOldKernel = StoragesOnAnOldKernel.TestCase
 TestStoragesOnAnOldKernel.settings = bounded
 TestStoragesAskedAtOnce = StoragesAskedAtOnce.TestCase
 TestStoragesAskedAtOnce.settings = bounded
+TestMountedStorages = MountedStorages.TestCase
+TestMountedStorages.settings = bounded
