@@ -18,6 +18,8 @@ DENY_POLICY: Final = 0
 HIDE_POLICY: Final = 1
 
 _CACHE_LIMIT: Final = 1024
+#: What lies deeper is found anew each time: a thousand paths of a thousand names would be no small memory.
+_CACHED_DEPTH: Final = 32
 
 
 class Verdict(Enum):
@@ -38,9 +40,9 @@ class FilePatterns:
     """The patterns of one user.
 
     A name is judged by the pattern of the nearest directory above it that has one; those further up say nothing more.
-    An allowed match wins over a denied one; where there are allowed patterns and nothing is denied, all others are
-    denied. What lies in a hidden directory is hidden, whatever patterns it has itself; what lies in a directory that
-    is only denied is not affected.
+    An allowed match wins over a denied one, and where there are allowed patterns, all other names are denied. What lies
+    in a hidden directory is hidden, whatever patterns it has itself; what lies in a directory that is only denied is
+    not affected.
 
     A pattern whose first denied glob is `*` chooses from the names of its own directory: what is allowed there is
     free of it further down.
@@ -76,11 +78,19 @@ class FilePatterns:
     def hides(self, path: VirtualPath) -> bool:
         return self.verdict(path) is Verdict.HIDE
 
+    def alike_below(self, one: VirtualPath, other: VirtualPath) -> bool:
+        """Whether every name, whatever it is, is judged below `one` as it is below `other`; both are allowed names."""
+        if any(path.is_within(one) or path.is_within(other) for path in self._rules):
+            return False
+        return self.in_directory(one) is self.in_directory(other)
+
     def in_directory(self, directory: VirtualPath) -> NameRule:
         """What holds for the names in `directory`: asked once for a whole listing."""
         if not self._hides:
             # No pattern lies deeper, and the names further down decide nothing.
             directory = VirtualPath(directory.parts[: self._depth + 1])
+        if len(directory.parts) > _CACHED_DEPTH:
+            return self._resolve(directory)
         found = self._cache.get(directory)
         if found is None:
             if len(self._cache) >= _CACHE_LIMIT:
@@ -108,8 +118,8 @@ class _Rule:
         allowed, denied = pattern.allowed_patterns, pattern.denied_patterns
         self._allows = matcher(allowed)
         self._denies = matcher(denied)
-        self._only_allowed = bool(allowed and not denied)
-        self._chooses = bool(allowed) and denied[:1] == ("*",)
+        self._only_allowed = bool(allowed)
+        self._chooses = self._only_allowed and denied[:1] == ("*",)
         self._refusal = _REFUSALS[pattern.deny_policy]
 
     def verdict(self, name: bytes) -> Verdict:

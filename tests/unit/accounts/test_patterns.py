@@ -32,7 +32,7 @@ def verdict(rules: FilePatterns, path: str) -> Verdict:
         ("", "*.exe", "/a", ALLOW),
         ("good*", "*.exe", "/good.exe", ALLOW),
         ("good*", "*.exe", "/bad.exe", DENY),
-        ("good*", "*.exe", "/neither", ALLOW),
+        ("good*", "*.exe", "/neither", DENY),
         ("", "*", "/", ALLOW),
         ("", "*", "/a", DENY),
     ],
@@ -104,6 +104,23 @@ def test_patterns_below_a_chosen_name_hold() -> None:
     assert verdict(rules, "/public/in/x.exe") is DENY
 
 
+def test_directories_are_alike_where_every_name_is_judged_alike_in_and_below_them() -> None:
+    rules = patterns(("/a", "", "*.exe", 1), ("/a/b", "", "*.com", 0), ("/c", "public*", "*", 0))
+
+    def alike(one: str, other: str) -> bool:
+        paths = VirtualPath.parse(one.encode()), VirtualPath.parse(other.encode())
+        assert rules.alike_below(*paths) == rules.alike_below(*reversed(paths))
+        return rules.alike_below(*paths)
+
+    assert alike("/x", "/y/z")
+    assert alike("/a/x", "/a/y/z")
+    assert alike("/a/b/x", "/a/b/y/z")
+    assert alike("/c/public1", "/c/public2/x")
+    assert alike("/c/public", "/x")
+    for one, other in (("/a/x", "/x"), ("/a", "/x"), ("/a/b/x", "/a/x"), ("/a/b", "/a/x"), ("/c", "/x")):
+        assert not alike(one, other)
+
+
 def test_one_answer_serves_a_listing() -> None:
     rules = patterns(("/a", "", "*.exe", 1))
     rule = rules.in_directory(VirtualPath.parse(b"/a/b"))
@@ -115,8 +132,9 @@ def test_what_is_remembered_is_bounded_and_deep_paths_are_answered(policy: int) 
     rules = patterns(("/a", "", "*.exe", policy))
     for number in range(3000):
         assert verdict(rules, f"/a/{number}/x") is ALLOW
-    assert len(rules._cache) <= 1024
-    assert verdict(rules, "/a" + "/b" * 2000 + "/x.exe") is not ALLOW
+        assert verdict(rules, "/a" + "/b" * 2000 + f"/{number % 10}/x.exe") is not ALLOW
+    assert 0 < len(rules._cache) <= 1024
+    assert max(len(path.parts) for path in rules._cache) < 100
 
 
 @pytest.mark.parametrize(
