@@ -1,11 +1,12 @@
-"""Every operation of a session's filesystem and the verbs that it needs: one table for the matrix tests.
+"""Every operation of a session's filesystem, the verbs that it needs, and what it does with which name.
 
-A row says what lies in the tree beforehand, and how to do the operation on a `Filesystem`. Tests over the wire take a
-row's name, tree and verbs, and do the operation in their own words.
+A row says what lies in the tree beforehand, and how to do the operation on a `Filesystem`. Tests over the wire
+(`door_table`) take a row's name, tree, verbs and names, and do the operation in their own words.
 """
 
 from __future__ import annotations
 
+import enum
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,50 @@ DIRECTORY = Directory()
 Tree = Mapping[bytes, "bytes | Directory | Link"]
 
 
+class Touch(enum.Enum):
+    """What an operation does with a name that it is given or led to."""
+
+    LOOK = "look"
+    #: Read it, change it, take it away, follow it.
+    USE = "use"
+    #: Make it, or write to it.
+    MAKE = "make"
+    #: Tell its name, which stands in a link.
+    TELL = "tell"
+
+
+class Answer(enum.Enum):
+    """What comes of an operation."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    MISSING = "missing"
+    OVER_QUOTA = "over quota"
+
+
+#: What comes of it where a pattern denies the name, and where it hides it.
+IF_DENIED = {
+    Touch.LOOK: Answer.DONE,
+    Touch.USE: Answer.REFUSED,
+    Touch.MAKE: Answer.REFUSED,
+    Touch.TELL: Answer.DONE,
+}
+IF_HIDDEN = {
+    Touch.LOOK: Answer.MISSING,
+    Touch.USE: Answer.MISSING,
+    Touch.MAKE: Answer.REFUSED,
+    Touch.TELL: Answer.REFUSED,
+}
+
+
+class Took(enum.Flag):
+    """What an operation takes of a quota."""
+
+    NOTHING = 0
+    A_FILE = 1
+    BYTES = 2
+
+
 @dataclass(frozen=True)
 class Operation:
     """`verbs` are those without any of which `run` raises PermissionDenied, and all that it needs."""
@@ -49,8 +94,10 @@ class Operation:
     name: str
     verbs: frozenset[str]
     run: Callable[[Filesystem], Any]
+    touches: Mapping[bytes, Touch]
     tree: Tree = field(default_factory=dict)
     writes: bool = True
+    takes: Took = Took.NOTHING
 
 
 def prepare(storage: Any, tree: Tree) -> None:
@@ -131,8 +178,26 @@ def _scan(fs: Filesystem) -> list[bytes]:
         listing.close()
 
 
-def _row(name: str, verbs: str, run: Callable[[Filesystem], Any], tree: Tree | None = None, **more: Any) -> Operation:
-    return Operation(name, frozenset(verbs.split()), run, tree or {}, **more)
+def _row(
+    name: str,
+    verbs: str,
+    touches: str,
+    run: Callable[[Filesystem], Any],
+    tree: Tree | None = None,
+    writes: bool = True,
+    takes: Took = Took.NOTHING,
+) -> Operation:
+    """`touches` is "what name", with commas between."""
+    words = [touch.split() for touch in touches.split(",") if touch]
+    return Operation(
+        name,
+        frozenset(verbs.split()),
+        run,
+        {b"/" + name.encode(): Touch(what) for what, name in words},
+        tree or {},
+        writes,
+        takes,
+    )
 
 
 def _setstat(path: bytes, **changes: int) -> Callable[[Filesystem], None]:
@@ -147,29 +212,53 @@ _full_directory: Tree = {b"/directory": DIRECTORY, b"/directory/file": CONTENT}
 _link: Tree = {b"/file": CONTENT, b"/link": Link(b"file")}
 
 OPERATIONS = (
-    _row("realpath", "", lambda fs: fs.realpath(p(b"/directory/file")), _full_directory, writes=False),
-    _row("stat", "list", lambda fs: fs.stat(p(b"/file")), _file, writes=False),
-    _row("stat a directory", "list", lambda fs: fs.stat(p(b"/directory")), _directory, writes=False),
-    _row("stat through a link", "list", lambda fs: fs.stat(p(b"/link")), _link, writes=False),
-    _row("lstat", "list", lambda fs: fs.lstat(p(b"/link")), _link, writes=False),
-    _row("scan", "list", _scan, _full_directory, writes=False),
-    _row("readlink", "list", lambda fs: fs.readlink(p(b"/link")), _link, writes=False),
-    _row("space", "list", lambda fs: fs.space(p(b"/file")), _file, writes=False),
-    _row("read", "download", _with_file(OpenOptions(read=True), _read), _file, writes=False),
-    _row("fstat", "download", _with_file(OpenOptions(read=True), lambda file: file.stat()), _file, writes=False),
-    _row("upload", "upload", _with_file(OpenOptions(write=True, create=True, truncate=True), _write)),
-    _row("upload exclusively", "upload", _with_file(OpenOptions(write=True, create=True, exclusive=True), _write)),
-    _row("upload by appending", "upload", _with_file(OpenOptions(write=True, append=True, create=True), _append)),
-    _row("upload and fstat", "upload", _with_file(OpenOptions(write=True, create=True), lambda file: file.stat())),
+    _row("realpath", "", "", lambda fs: fs.realpath(p(b"/directory/file")), _full_directory, writes=False),
+    _row("stat", "list", "look file", lambda fs: fs.stat(p(b"/file")), _file, writes=False),
+    _row("stat a directory", "list", "look directory", lambda fs: fs.stat(p(b"/directory")), _directory, writes=False),
+    _row("stat through a link", "list", "use link, look file", lambda fs: fs.stat(p(b"/link")), _link, writes=False),
+    _row("lstat", "list", "look link", lambda fs: fs.lstat(p(b"/link")), _link, writes=False),
+    _row("scan", "list", "look directory", _scan, _full_directory, writes=False),
+    _row("readlink", "list", "use link, tell file", lambda fs: fs.readlink(p(b"/link")), _link, writes=False),
+    _row("space", "list", "look file", lambda fs: fs.space(p(b"/file")), _file, writes=False),
+    _row("read", "download", "use file", _with_file(OpenOptions(read=True), _read), _file, writes=False),
+    _row(
+        "fstat",
+        "download",
+        "use file",
+        _with_file(OpenOptions(read=True), lambda file: file.stat()),
+        _file,
+        writes=False,
+    ),
+    _row("upload", "upload", "make file", _with_file(OpenOptions(write=True, create=True, truncate=True), _write)),
+    _row(
+        "upload exclusively",
+        "upload",
+        "make file",
+        _with_file(OpenOptions(write=True, create=True, exclusive=True), _write),
+    ),
+    _row(
+        "upload by appending",
+        "upload",
+        "make file",
+        _with_file(OpenOptions(write=True, append=True, create=True), _append),
+    ),
+    _row(
+        "upload and fstat",
+        "upload",
+        "make file",
+        _with_file(OpenOptions(write=True, create=True), lambda file: file.stat()),
+    ),
     _row(
         "upload and read back",
         "upload download",
+        "make file",
         _with_file(OpenOptions(read=True, write=True, create=True), _write_and_read),
     ),
-    _row("create for reading", "upload download", _with_file(OpenOptions(read=True, create=True), _read)),
+    _row("create for reading", "upload download", "make file", _with_file(OpenOptions(read=True, create=True), _read)),
     _row(
         "read with leave to create",
         "download",
+        "make file",
         _with_file(OpenOptions(read=True, create=True), _read),
         _file,
         writes=False,
@@ -177,16 +266,32 @@ OPERATIONS = (
     _row(
         "upload through a dangling link",
         "upload",
+        "make link, make file",
         lambda fs: fs.open(p(b"/link"), OpenOptions(write=True, create=True)).close(),
         {b"/link": Link(b"file")},
     ),
-    _row("overwrite", "overwrite", _with_file(OpenOptions(write=True, create=True, truncate=True), _write), _file),
-    _row("write without create", "overwrite", _with_file(OpenOptions(write=True), _write), _file),
-    _row("append", "overwrite", _with_file(OpenOptions(write=True, append=True, create=True), _append), _file),
-    _row("read and write: write", "overwrite", _with_file(OpenOptions(read=True, write=True), _write), _file),
+    _row(
+        "overwrite",
+        "overwrite",
+        "make file",
+        _with_file(OpenOptions(write=True, create=True, truncate=True), _write),
+        _file,
+    ),
+    _row("write without create", "overwrite", "make file", _with_file(OpenOptions(write=True), _write), _file),
+    _row(
+        "append",
+        "overwrite",
+        "make file",
+        _with_file(OpenOptions(write=True, append=True, create=True), _append),
+        _file,
+    ),
+    _row(
+        "read and write: write", "overwrite", "make file", _with_file(OpenOptions(read=True, write=True), _write), _file
+    ),
     _row(
         "read and write: read",
         "overwrite download",
+        "make file",
         _with_file(OpenOptions(read=True, write=True), _read),
         _file,
         writes=False,
@@ -194,18 +299,21 @@ OPERATIONS = (
     _row(
         "ftruncate",
         "overwrite",
+        "make file",
         _with_file(OpenOptions(write=True), lambda file: file.set_attributes(Attributes(size=1))),
         _file,
     ),
     _row(
         "fchmod",
         "download chmod",
+        "use file",
         _with_file(OpenOptions(read=True), lambda file: file.set_attributes(Attributes(mode=0o600))),
         _file,
     ),
     _row(
         "fchown",
         "download chown",
+        "use file",
         _with_file(OpenOptions(read=True), lambda file: file.set_attributes(Attributes(**_OWNER))),
         _file,
         writes=False,
@@ -213,58 +321,82 @@ OPERATIONS = (
     _row(
         "futimes",
         "download chtimes",
+        "use file",
         _with_file(OpenOptions(read=True), lambda file: file.set_attributes(Attributes(atime=1, mtime=2))),
         _file,
     ),
-    _row("mkdir", "create_dirs", lambda fs: fs.mkdir(p(b"/new"))),
-    _row("rmdir", "delete_dirs", lambda fs: fs.rmdir(p(b"/directory")), _directory),
-    _row("remove", "delete_files", lambda fs: fs.remove(p(b"/file")), _file),
-    _row("remove a link", "delete_files", lambda fs: fs.remove(p(b"/link")), _link),
-    _row("rename", "rename_files", lambda fs: fs.rename(p(b"/file"), p(b"/new"), replace=False), _file),
-    _row("rename a link", "rename_files", lambda fs: fs.rename(p(b"/link"), p(b"/new"), replace=False), _link),
+    _row("mkdir", "create_dirs", "make new", lambda fs: fs.mkdir(p(b"/new"))),
+    _row("rmdir", "delete_dirs", "use directory", lambda fs: fs.rmdir(p(b"/directory")), _directory),
+    _row("remove", "delete_files", "use file", lambda fs: fs.remove(p(b"/file")), _file),
+    _row("remove a link", "delete_files", "use link", lambda fs: fs.remove(p(b"/link")), _link),
     _row(
-        "rename a directory", "rename_dirs", lambda fs: fs.rename(p(b"/directory"), p(b"/n"), replace=False), _directory
+        "rename",
+        "rename_files",
+        "use file, make new",
+        lambda fs: fs.rename(p(b"/file"), p(b"/new"), replace=False),
+        _file,
+    ),
+    _row(
+        "rename a link",
+        "rename_files",
+        "use link, make new",
+        lambda fs: fs.rename(p(b"/link"), p(b"/new"), replace=False),
+        _link,
+    ),
+    _row(
+        "rename a directory",
+        "rename_dirs",
+        "use directory, make n",
+        lambda fs: fs.rename(p(b"/directory"), p(b"/n"), replace=False),
+        _directory,
     ),
     _row(
         "rename a full directory",
         "rename_dirs rename_files",
+        "use directory, make n",
         lambda fs: fs.rename(p(b"/directory"), p(b"/n"), replace=False),
         _full_directory,
     ),
     _row(
         "rename over a file",
         "rename_files overwrite",
+        "use file, make other",
         lambda fs: fs.rename(p(b"/file"), p(b"/other"), replace=True),
         {**_file, b"/other": b"other"},
     ),
     _row(
         "rename over a link",
         "rename_files overwrite",
+        "use other, make link",
         lambda fs: fs.rename(p(b"/other"), p(b"/link"), replace=True),
         {**_link, b"/other": b"other"},
     ),
     _row(
         "rename over a directory",
         "rename_dirs overwrite delete_dirs",
+        "use directory, make other",
         lambda fs: fs.rename(p(b"/directory"), p(b"/other"), replace=True),
         {**_directory, b"/other": DIRECTORY},
     ),
     _row(
         "rename with leave to replace",
         "rename_files",
+        "use file, make new",
         lambda fs: fs.rename(p(b"/file"), p(b"/new"), replace=True),
         _file,
     ),
-    _row("symlink", "create_symlinks", lambda fs: fs.symlink(b"file", p(b"/link")), _file),
-    _row("hard link", "create_symlinks upload", lambda fs: fs.link(p(b"/file"), p(b"/new")), _file),
-    _row("setstat of nothing", "list", _setstat(b"/file"), _file, writes=False),
-    _row("truncate", "overwrite", _setstat(b"/file", size=1), _file),
-    _row("chmod", "chmod", _setstat(b"/file", mode=0o600), _file),
-    _row("chmod a directory", "chmod", _setstat(b"/directory", mode=0o700), _directory),
-    _row("chown", "chown", _setstat(b"/file", **_OWNER), _file, writes=False),
-    _row("chown a link itself", "chown", _setstat(b"/link", **_OWNER), _link, writes=False),
-    _row("utimes", "chtimes", _setstat(b"/file", atime=1, mtime=2), _file),
-    _row("utimes of a directory", "chtimes", _setstat(b"/directory", atime=1, mtime=2), _directory),
-    _row("utimes of a link itself", "chtimes", _setstat(b"/link", atime=1, mtime=2), _link),
-    _row("chmod and utimes", "chmod chtimes", _setstat(b"/file", mode=0o600, atime=1, mtime=2), _file),
+    _row("symlink", "create_symlinks", "make link, look file", lambda fs: fs.symlink(b"file", p(b"/link")), _file),
+    _row(
+        "hard link", "create_symlinks upload", "use file, make new", lambda fs: fs.link(p(b"/file"), p(b"/new")), _file
+    ),
+    _row("setstat of nothing", "list", "use file", _setstat(b"/file"), _file, writes=False),
+    _row("truncate", "overwrite", "use file", _setstat(b"/file", size=1), _file),
+    _row("chmod", "chmod", "use file", _setstat(b"/file", mode=0o600), _file),
+    _row("chmod a directory", "chmod", "use directory", _setstat(b"/directory", mode=0o700), _directory),
+    _row("chown", "chown", "use file", _setstat(b"/file", **_OWNER), _file, writes=False),
+    _row("chown a link itself", "chown", "use link", _setstat(b"/link", **_OWNER), _link, writes=False),
+    _row("utimes", "chtimes", "use file", _setstat(b"/file", atime=1, mtime=2), _file),
+    _row("utimes of a directory", "chtimes", "use directory", _setstat(b"/directory", atime=1, mtime=2), _directory),
+    _row("utimes of a link itself", "chtimes", "use link", _setstat(b"/link", atime=1, mtime=2), _link),
+    _row("chmod and utimes", "chmod chtimes", "use file", _setstat(b"/file", mode=0o600, atime=1, mtime=2), _file),
 )

@@ -54,7 +54,7 @@ _NOT_YET: Final = (
     "total_data_transfer",
     "virtual_folders",
 )
-_FILTERS_NOT_YET: Final = ("file_patterns", "max_upload_file_size", "bandwidth_limits")
+_FILTERS_NOT_YET: Final = ("max_upload_file_size", "bandwidth_limits")
 
 
 def unenforced(user: User) -> list[str]:

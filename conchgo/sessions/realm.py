@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Interface, implementer
 
-from conchgo.accounts.model import User
+from conchgo.accounts.model import FilePattern, User
+from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
 from conchgo.edge.pools import Runner
@@ -29,6 +30,7 @@ from conchgo.sessions.storages import identity_of, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.interface import Storage
 from conchgo.vfs.compose import Mount, View, compose
+from conchgo.vfs.filtered import Names
 
 #: As IRealm wants it: interface, avatar, logout.
 _Avatar = tuple[type[Interface], object, Callable[[], None]]
@@ -100,6 +102,7 @@ class Realm:
                 origin=origin,
                 bus=self._bus,
                 start=_start(user),
+                names=_names(user.filters.file_patterns),
             )
         )
         avatar.files = FilesystemAdapter(avatar, filesystem, PatientRunner(runner, waits), user.username)
@@ -133,6 +136,12 @@ class _Session:
 def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
     """One object for all sessions whose rules are the same: it also remembers what it was asked."""
     return Permissions.parse(dict(rules))
+
+
+@lru_cache
+def _names(patterns: tuple[FilePattern, ...]) -> Names:
+    """One object for all sessions whose patterns are the same, for the same reason."""
+    return Names(FilePatterns.parse(patterns))
 
 
 def _start(user: User) -> VirtualPath:

@@ -13,6 +13,7 @@ from conchgo.quota.interface import Charge
 from conchgo.storage.interface import Storage
 from conchgo.vfs.audited import AuditedFilesystem
 from conchgo.vfs.authorised import Authorised
+from conchgo.vfs.filtered import UNFILTERED, Filtered, Names
 from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
 from conchgo.vfs.mounted import Mounted, may_lead_anywhere
@@ -31,7 +32,8 @@ class Mount:
 class View:
     """All that one session's filesystem is made of.
 
-    `mounts` has one at the root; `pinned` are paths that must stay, because the directories of other mounts lie there.
+    `mounts` has one at the root; `pinned` are paths that must stay, because the directories of other mounts lie there;
+    `names` says which names may be used where.
     """
 
     mounts: Mapping[VirtualPath, Mount]
@@ -41,10 +43,11 @@ class View:
     bus: Bus
     start: VirtualPath = ROOT
     pinned: frozenset[VirtualPath] = frozenset()
+    names: Names = UNFILTERED
 
 
 def compose(view: View) -> Filesystem:
-    """From the outside in: audit, links, permissions, mounts, storages.
+    """From the outside in: audit, links, permissions, names, mounts, storages.
 
     Twice, if there is a storage that answers at once.
     """
@@ -52,8 +55,10 @@ def compose(view: View) -> Filesystem:
     may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None) -> AuditedFilesystem:
-        authorised = Authorised(beneath, view.permissions)
-        session = SessionFilesystem(authorised, Links(authorised, beneath, may_lead), view.identity, view.start)
+        filtered = Filtered(beneath, view.names)
+        authorised = Authorised(filtered, view.permissions)
+        links = Links(authorised, filtered, may_lead)
+        session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
         return AuditedFilesystem(session, view.origin, view.bus, at_once)
 
     at_once = mounted.at_once

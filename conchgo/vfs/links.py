@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from conchgo.errors import ConchgoError, InvalidArgument, PermissionDenied, TooManyLinks
@@ -187,3 +187,16 @@ def climbs_out(target: bytes, directory: VirtualPath) -> bool:
         if depth < 0:
             return True
     return False
+
+
+def turns(target: bytes, directory: VirtualPath) -> Iterator[VirtualPath]:
+    """Where the relative target of a link in `directory` leads, and before that each place that a `..` leaves again."""
+    here, entered = directory, False
+    for part in target.split(b"/"):
+        if part == b"..":
+            if entered:
+                yield here
+            here, entered = here.parent, False
+        elif part not in (b"", b"."):
+            here, entered = here / part, True
+    yield here

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from conchgo.errors import (
@@ -15,20 +17,28 @@ from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, Create, Listing, Space
 from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.interface import File, FileStat, Identity, OpenOptions
-from conchgo.vfs.links import Links, climbs_out
+from conchgo.vfs.links import MAX_HOPS, Links, climbs_out, turns
 
 #: How often an open starts again because the file came or went in between.
 _OPEN_TRIES: Final = 10
 
 
 class SessionFilesystem:
-    """A `Filesystem` over an authorised storage."""
+    """A `Filesystem` over an authorised storage. `hides` tells which paths the session shall not hear of."""
 
-    __slots__ = ("_links", "_storage", "identity", "start")
+    __slots__ = ("_hides", "_links", "_storage", "identity", "start")
 
-    def __init__(self, storage: Authorised, links: Links, identity: Identity, start: VirtualPath) -> None:
+    def __init__(
+        self,
+        storage: Authorised,
+        links: Links,
+        identity: Identity,
+        start: VirtualPath,
+        hides: Callable[[VirtualPath], bool],
+    ) -> None:
         self._storage = storage
         self._links = links
+        self._hides = hides
         self.identity = identity
         self.start = start
 
@@ -109,11 +119,11 @@ class SessionFilesystem:
         """What is written in a link, unless that would tell of what the session can't see.
 
         A target that stays below the root is told as it is. An absolute one, or one that climbs out, may be a real
-        path that an administrator wrote there: it is told (in virtual words) only where it leads to something that
-        the session may list.
+        path that an administrator wrote there, and another may name what is hidden: such a one is told (in virtual
+        words) only where it leads to something that the session may list.
         """
         link, target = self._links.follow(path, lambda p: (p, self._storage.readlink(p)), last=False)
-        if not target.startswith(b"/") and not climbs_out(target, link.parent):
+        if self._may_tell(target, link.parent):
             return target
         meant = VirtualPath.parse(target, link.parent)
         try:
@@ -121,6 +131,13 @@ class SessionFilesystem:
         except ConchgoError:
             raise PermissionDenied("permission denied: the link's target is not visible") from None
         return bytes(meant)
+
+    def _may_tell(self, target: bytes, directory: VirtualPath) -> bool:
+        if target.startswith(b"/") or climbs_out(target, directory):
+            return False
+        places = list(islice(turns(target, directory), MAX_HOPS + 1))
+        # With more turns it is not followed either, and each is work.
+        return len(places) <= MAX_HOPS and not any(map(self._hides, places))
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
         self._links.follow(path, lambda resolved: self._storage.symlink(target, resolved), last=False)

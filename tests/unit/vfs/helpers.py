@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from conchgo.accounts.model import FilePattern
+from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
 from conchgo.errors import ConchgoError
 from conchgo.events.bus import Bus
@@ -13,6 +15,7 @@ from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
 from conchgo.vfs.compose import Mount, compose
 from conchgo.vfs.compose import View as Composition
+from conchgo.vfs.filtered import Names
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
 
 p = VirtualPath.parse
@@ -33,23 +36,25 @@ class View:
     storage: Any
     rules: Mapping[str, Iterable[str]] = field(default_factory=lambda: {"/": ALL})
     folders: Mapping[bytes, Any] = field(default_factory=dict)
+    patterns: Iterable[FilePattern] = ()
     events: list[Event] = field(default_factory=list)
 
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
         mounts = {p(path): Mount(storage) for path, storage in {b"/": self.storage, **self.folders}.items()}
-        return compose(Composition(mounts, Permissions.parse(self.rules), IDENTITY, ORIGIN, bus))
+        permissions, names = Permissions.parse(self.rules), Names(FilePatterns.parse(self.patterns))
+        return compose(Composition(mounts, permissions, IDENTITY, ORIGIN, bus, names=names))
 
 
 def view(storage: Any, rules: Mapping[str, Iterable[str]]) -> Filesystem:
     return View(storage, rules).fs
 
 
-def outcome(call: Callable[[], Any]) -> Any:
+def outcome(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What the call returned, or the type of what it raised."""
     try:
-        return call()
+        return call(*args, **kwargs)
     except ConchgoError as error:
         return type(error)
 
