@@ -193,7 +193,7 @@ class OpenedFile:
     def __init__(self, server: FilesystemServer, file: File, options: OpenOptions) -> None:
         self._server = server
         self._file = file
-        self._writes = None if file.immediate else GatheredWrites(server.hop, file.pwritev, server.clock)
+        self._writes = GatheredWrites(server.hop, file.pwritev, server.clock)
         # From the first read on that must wait.
         self._line: Line | None = None
         self.appending = options.append
@@ -223,10 +223,14 @@ class OpenedFile:
     def write(self, offset: int, data: Pieces, *, more: bool) -> Maybe[None]:
         """Opened for appending, the offset means nothing (draft-ietf-secsh-filexfer-02, 6.3)."""
         if self.appending:
-            return self._run(self._file.append, memoryview(bytes(data)))
-        if self._writes is not None:
-            return self._writes.write(offset, data, more=more)
-        return self._run(self._file.pwritev, data.views, offset)
+            return self._server.hop(self._file.append, memoryview(bytes(data)))
+        if self._file.immediate:
+            try:
+                if self._file.pwritev_now(data.views, offset):
+                    return None
+            except NotBefore:
+                pass
+        return self._writes.write(offset, data, more=more)
 
     def copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> Maybe[int]:
         """Copy a part, in a thread even where each call would answer at once: a long copy is many parts.

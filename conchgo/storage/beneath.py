@@ -29,10 +29,18 @@ ParentOpener = Callable[[int, VirtualPath], int]
 class Root:
     """The directory that a storage is beneath, by its descriptor (-1 once it is closed)."""
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("_prefix", "descriptor")
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self._prefix = b""
+
+    def is_above(self, path: bytes) -> bool:
+        """Whether a real path, as /proc/self/fd tells it, lies in this directory. Raises OSError without a /proc."""
+        if not (self._prefix and path.startswith(self._prefix)):
+            # The directory itself may have been renamed.
+            self._prefix = os.readlink(b"/proc/self/fd/%d" % self.descriptor) + b"/"
+        return path.startswith(self._prefix)
 
     def close(self) -> None:
         """Idempotent."""

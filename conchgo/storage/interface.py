@@ -121,7 +121,7 @@ class StorageFile(Protocol):
 
     @property
     def immediate(self) -> bool:
-        """Whether reading, writing and small changes answer at once, so that they need no thread."""
+        """Whether reading, and changes but for the size, answer at once, and writing mostly: they need no thread."""
         ...
 
     def preadv_now(self, views: Sequence[memoryview], offset: int) -> int | None:
@@ -139,6 +139,10 @@ class StorageFile(Protocol):
             InvalidArgument: the end would lie behind 2**63 - 1.
             NoSpace: also where the storage takes no more without saying why.
         """
+        ...
+
+    def pwritev_now(self, views: Sequence[memoryview], offset: int) -> bool:
+        """As `pwritev`, if that takes no wait; else False, and nothing is written; so it is without `immediate`."""
         ...
 
     def append(self, data: memoryview) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from conchgo.errors import (
     AlreadyExists,
+    Busy,
     CrossStorage,
     Failure,
     InvalidArgument,
@@ -35,15 +36,16 @@ from conchgo.storage.beneath import (
     link_target,
     pinned,
 )
+from conchgo.storage.countable import CountableFile
 from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Attributes, Create, FileStat, Space, Storage
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
-from conchgo.storage.local_file import LocalFile
+from conchgo.storage.local_file import LocalFile, is_beneath
 from conchgo.storage.local_listing import LocalListing
 from conchgo.storage.oserrors import translated
-from conchgo.storage.renaming import rename_new, rename_replacing
+from conchgo.storage.renaming import remove_inode, rename_new, rename_replacing
 from conchgo.storage.residence import Residence, residence
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -135,6 +137,14 @@ class LocalStorage:
     def remove(self, path: VirtualPath) -> None:
         with self._at(path) as place:
             os.unlink(place.name, dir_fd=place.directory)
+
+    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+        with self._at(path) as place:
+            if not remove_inode(place, identity):
+                raise Busy("the file was replaced while it was removed, try again")
+
+    def holds(self, file: CountableFile) -> bool:
+        return is_beneath(self._root, file)
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         if old.is_root or new.is_root:

@@ -18,10 +18,11 @@ from conchgo.paths import VirtualPath
 from conchgo.storage import syscalls
 from conchgo.storage.arguments import check_open, checked
 from conchgo.storage.beneath import DATA, PIN, RESOLVE, Place, Root, closed_on_error
+from conchgo.storage.countable import CountableFile
 from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Create, FileStat
 from conchgo.storage.local_attributes import file_stat
-from conchgo.storage.local_file import LocalFile
+from conchgo.storage.local_file import LocalFile, is_beneath
 from conchgo.storage.oserrors import domain_error
 from conchgo.storage.refusing import Refusing
 from conchgo.storage.residence import Residence
@@ -107,6 +108,12 @@ class LocalAtOnce(Refusing):
         except OSError as error:
             raise (WouldBlock() if error.errno in _UNSETTLED_PARENT else domain_error(error)) from error
         return LocalFile(descriptor, writable=access != os.O_RDONLY, residence=self._residence)
+
+    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+        raise WouldBlock
+
+    def holds(self, file: CountableFile) -> bool:
+        return is_beneath(self._root, file)
 
 
 def _meaning(error: OSError) -> Exception:

@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from conchgo.errors import BadHandle, NoSpace
+from conchgo.errors import BadHandle, NoSpace, NotBefore, WouldBlock
 from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is_within_reach
+from conchgo.storage.beneath import Root
+from conchgo.storage.countable import PAUSE, CountableFile
 from conchgo.storage.interface import Attributes, FileStat, Space
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
 from conchgo.storage.oserrors import domain_error, translated
 from conchgo.storage.residence import Residence
 
+#: What /proc puts behind a path that is gone; a name may also end so.
+_DELETED: Final = b" (deleted)"
 _IOV_MAX: Final = os.sysconf("SC_IOV_MAX")
 #: Seconds after which the kernel has long begun to write what was changed (half a minute: vm.dirty_expire_centisecs).
 _SETTLED: Final = 60
 
 
-class LocalFile:
-    """A `StorageFile`; it owns the descriptor of a regular file."""
+class _Exclusive:
+    """flock(2) keeps out other open files, wherever they are open; the mutex other threads with the same one."""
 
-    __slots__ = ("_descriptor", "_residence", "_writable", "immediate")
+    __slots__ = ("_at_once", "_descriptor", "_mutex")
+
+    def __init__(self, descriptor: int, mutex: threading.Lock, at_once: bool) -> None:
+        self._descriptor = descriptor
+        self._mutex = mutex
+        self._at_once = at_once
+
+    def __enter__(self) -> FileStat:
+        if self._descriptor < 0:
+            raise BadHandle
+        if not self._mutex.acquire(blocking=False):
+            raise self._later()
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file_stat(os.fstat(self._descriptor))
+        except BlockingIOError:
+            self._mutex.release()
+            raise self._later() from None
+        except OSError as error:
+            self._mutex.release()
+            raise domain_error(error) from error
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._mutex.release()
+
+    def _later(self) -> Exception:
+        return WouldBlock() if self._at_once else NotBefore(time.monotonic() + PAUSE)
+
+
+class LocalFile:
+    """A `CountableFile`; it owns the descriptor of a regular file."""
+
+    __slots__ = ("_descriptor", "_mutex", "_residence", "_writable", "immediate")
 
     def __init__(self, descriptor: int, *, writable: bool, residence: Residence) -> None:
         self._descriptor = descriptor
         self._writable = writable
         self._residence = residence
+        self._mutex = threading.Lock()
         self.immediate = residence is Residence.MEMORY
 
     def pread(self, length: int, offset: int) -> bytes:
@@ -69,6 +111,11 @@ class LocalFile:
         if _transfer(os.pwritev, self._descriptor, views, offset) < length:
             raise NoSpace
 
+    def pwritev_now(self, views: Sequence[memoryview], offset: int) -> bool:
+        if self.immediate:
+            self.pwritev(views, offset)
+        return self.immediate
+
     def append(self, data: memoryview) -> None:
         if _transfer(_append, self._descriptor, [data], 0) < data.nbytes:
             raise NoSpace
@@ -102,6 +149,23 @@ class LocalFile:
         with translated():
             return space_found(os.fstatvfs(self._descriptor))
 
+    def exclusively(self, *, at_once: bool = False) -> _Exclusive:
+        return _Exclusive(self._descriptor, self._mutex, at_once)
+
+    def real_path(self) -> bytes | None:
+        """What became of the name it was opened by, renames included; None once that was removed. For comparisons."""
+        with translated():
+            path = os.readlink(b"/proc/self/fd/%d" % self._descriptor)
+            if path.endswith(_DELETED) and not self._is_at(path):
+                return None
+            return path
+
+    def _is_at(self, path: bytes) -> bool:
+        try:
+            return os.path.samestat(os.lstat(path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
     def sync(self) -> None:
         if self._descriptor < 0:
             raise BadHandle
@@ -133,6 +197,13 @@ class LocalFile:
             return False
         found = os.fstat(self._descriptor)
         return found.st_nlink > 0 and (self.immediate or found.st_ctime + _SETTLED < time.time())
+
+
+def is_beneath(root: Root, file: CountableFile) -> bool:
+    """As `Countable.holds`."""
+    path = file.real_path() if isinstance(file, LocalFile) else None
+    with translated():
+        return path is not None and root.is_above(path)
 
 
 def _append(descriptor: int, views: Sequence[memoryview], _: int) -> int:

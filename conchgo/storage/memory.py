@@ -11,6 +11,7 @@ from typing import Final
 
 from conchgo.errors import (
     AlreadyExists,
+    Busy,
     DirectoryNotEmpty,
     InvalidArgument,
     IsADirectory,
@@ -21,6 +22,7 @@ from conchgo.errors import (
 )
 from conchgo.paths import VirtualPath
 from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_open, check_target, checked
+from conchgo.storage.countable import CountableFile
 from conchgo.storage.interface import Attributes, Create, Entry, FileStat, Space
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.memory_file import MemoryFile
@@ -126,6 +128,15 @@ class MemoryStorage:
             if self._find(path).is_directory:
                 raise IsADirectory
             self._drop(path)
+
+    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+        with self._lock:
+            if self._find(path).stat().identity != identity:
+                raise Busy("the file was replaced while it was removed, try again")
+            self.remove(path)
+
+    def holds(self, file: CountableFile) -> bool:
+        return file.stat().nlink > 0
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         if old.is_root or new.is_root:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import RLock
 
-from conchgo.errors import BadHandle
+from conchgo.errors import BadHandle, NotBefore, WouldBlock
 from conchgo.storage.arguments import check_changes, check_range, is_within_reach
+from conchgo.storage.countable import PAUSE
 from conchgo.storage.interface import Attributes, FileStat, Space
 from conchgo.storage.memory_tree import Budget, Node
 
 
 class MemoryFile:
-    """A `StorageFile`; lock, budget and clock are its storage's."""
+    """A `CountableFile`; lock, budget and clock are its storage's."""
 
     def __init__(
         self, node: Node, lock: RLock, budget: Budget, now: Callable[[], int], *, read: bool, write: bool
@@ -58,6 +61,10 @@ class MemoryFile:
             self._check(self._write)
             self._put(data, offset)
 
+    def pwritev_now(self, views: Sequence[memoryview], offset: int) -> bool:
+        self.pwritev(views, offset)
+        return True
+
     def append(self, data: memoryview) -> None:
         with self._lock:
             self._check(self._write)
@@ -77,6 +84,16 @@ class MemoryFile:
             if changes.size is not None:
                 self._budget.resize(self._node, changes.size, self._now())
             self._node.apply(changes)
+
+    @contextmanager
+    def exclusively(self, *, at_once: bool = False) -> Iterator[FileStat]:
+        self._check(True)
+        if not self._node.mutex.acquire(blocking=False):
+            raise WouldBlock if at_once else NotBefore(time.monotonic() + PAUSE)
+        try:
+            yield self.stat()
+        finally:
+            self._node.mutex.release()
 
     def space(self) -> Space:
         with self._lock:

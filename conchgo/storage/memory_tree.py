@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +30,8 @@ class Node:
     data: bytearray = field(default_factory=bytearray)
     children: dict[bytes, Node] = field(default_factory=dict)
     target: bytes = b""
+    #: Who counts the file holds it.
+    mutex: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_directory(self) -> bool:

@@ -31,17 +31,32 @@ def rename_replacing(old: Place, new: Place) -> None:
         _remove_if_same(old, left)
 
 
-def _remove_if_same(place: Place, expected: os.stat_result) -> None:
+def remove_inode(place: Place, identity: tuple[int, int]) -> bool:
+    """Remove a name that is no directory's if it is of that inode (device, number); else False, and it stays.
+
+    A regular file's name is only looked at before: whoever might give it away holds the file's lock.
+    """
+    found = _lstat(place)
+    if (found.st_dev, found.st_ino) != identity:
+        return False
+    if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
+        os.unlink(place.name, dir_fd=place.directory)
+        return True
+    return _remove_if_same(place, found)
+
+
+def _remove_if_same(place: Place, expected: os.stat_result) -> bool:
     """Remove a name if it is still of that file; it is taken aside first, for unlink(2) does not tell what it takes."""
     aside = Place(place.directory, b".conchgo-" + secrets.token_hex(8).encode())
     try:
         rename_new(place, aside)
     except FileNotFoundError:
-        return
+        return False
     if os.path.samestat(_lstat(aside), expected):
         os.unlink(aside.name, dir_fd=aside.directory)
-    else:
-        rename_new(aside, place)
+        return True
+    rename_new(aside, place)
+    return False
 
 
 def rename_new(old: Place, new: Place) -> None:

@@ -96,6 +96,12 @@ class AuditedFile:
         self._noting(self._file.pwritev, views, offset)
         self._count(written=sum(view.nbytes for view in views))
 
+    def pwritev_now(self, views: Sequence[memoryview], offset: int) -> bool:
+        done = self._noting(self._file.pwritev_now, views, offset)
+        if done:
+            self._count(written=sum(view.nbytes for view in views))
+        return done
+
     def append(self, data: memoryview) -> None:
         self._noting(self._file.append, data)
         self._count(written=data.nbytes)

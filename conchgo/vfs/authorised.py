@@ -50,6 +50,7 @@ class AuthorisedFile:
         self.preadv_now: Callable[[Sequence[memoryview], int], int | None] = _not_open_for_reading
         self.preadv: Callable[[Sequence[memoryview], int], int] = _not_open_for_reading
         self.pwritev: Callable[[Sequence[memoryview], int], None] = _not_open_for_writing
+        self.pwritev_now: Callable[[Sequence[memoryview], int], bool] = _not_open_for_writing
         self.append: Callable[[memoryview], None] = _not_open_for_writing
         if read:
             self.pread = file.pread
@@ -57,6 +58,7 @@ class AuthorisedFile:
             self.preadv = file.preadv
         if write:
             self.pwritev = file.pwritev
+            self.pwritev_now = file.pwritev_now
             self.append = file.append
         self.sync = file.sync
         self.close = file.close

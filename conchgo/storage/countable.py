@@ -1,0 +1,57 @@
+"""What a storage must be able to do so that a quota on it is exact.
+
+A quota counts sizes of inodes. So whoever changes one must keep all others from it, in every process, from the look at
+its size until the change is counted; and must know that a name which he takes away is still of the file he counted.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Final, Protocol, runtime_checkable
+
+from conchgo.paths import VirtualPath
+from conchgo.storage.interface import Create, FileStat, Storage, StorageFile
+
+#: Seconds after which one asks again for what somebody else holds: a write takes a millisecond.
+PAUSE: Final = 0.002
+
+
+class CountableFile(StorageFile, Protocol):
+    def exclusively(self, *, at_once: bool = False) -> AbstractContextManager[FileStat]:
+        """Keep out all others who ask for the same file so, in every process, and tell what it is like meanwhile.
+
+        It ends by itself when the process dies. It holds nobody back who does not ask.
+
+        Raises (when it is entered):
+            NotBefore: somebody else is in; nothing waits here.
+            WouldBlock: the same, with `at_once`.
+            BadHandle: the file is closed, or its file system wants a file that is open for writing.
+        """
+        ...
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """An ability of a `Storage`."""
+
+    def open(
+        self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
+    ) -> CountableFile:
+        """As `Storage.open`."""
+        ...
+
+    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+        """As `remove`, if the name is still of that inode. A file must be held (`exclusively`) by the caller.
+
+        Raises:
+            Busy: the name is of something else by now.
+        """
+        ...
+
+    def holds(self, file: CountableFile) -> bool:
+        """Whether an open file still has the name in this storage by which it was opened, or got in a rename here."""
+        ...
+
+
+class CountableStorage(Countable, Storage, Protocol):
+    """A storage on which a quota can be held."""
