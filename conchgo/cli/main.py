@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str, bool]]] = {
     "serve": ("conchgo.cli.service", "serve", "Run the service in the foreground.", True),
     "check-config": ("conchgo.cli.service", "check_config", "Say what is wrong with the configuration.", True),
     "user": ("conchgo.cli.user", "user", "Add, show, change and delete users.", True),
+    "folder": ("conchgo.cli.folder", "folder", "Add, show, change and delete folders that users share.", True),
     "portable": ("conchgo.cli.portable", "portable", "Serve one directory to one user; nothing is stored.", False),
 }
 

@@ -10,13 +10,16 @@ import click
 
 from conchgo.accounts.enforcement import unenforced
 from conchgo.accounts.model import User
+from conchgo.accounts.mounting import validate_mounts
 from conchgo.accounts.naming import shown
 from conchgo.accounts.record import from_record, shown_record, to_record
 from conchgo.accounts.store import AccountStore
 from conchgo.accounts.validation import validate
 from conchgo.auth.passwords import ALGORITHMS, MAX_PASSWORD, hash_given, hash_password
-from conchgo.cli.user_options import account_options, changed, given, read_record
-from conchgo.cli.user_view import print_json, print_user, print_users
+from conchgo.cli.display import print_json
+from conchgo.cli.records import read_record
+from conchgo.cli.user_options import account_options, changed, given
+from conchgo.cli.user_view import print_user, print_users
 from conchgo.errors import InvalidArgument, NotFound
 
 
@@ -62,7 +65,7 @@ def add(
     """Add a user. Without a key, --password-file or --json it asks for a password."""
     if password_file and password_file is record_file:
         raise click.UsageError("--password-file and --json cannot both be standard input.")
-    record = changed(read_record(record_file) if record_file else _ALL, options)
+    record = changed(_read(record_file) if record_file else _ALL, options)
     _set_username(record, username)
     new = from_record(record)
     home = new.home_dir or obj.default_home(new.username)
@@ -72,7 +75,9 @@ def add(
     validate(new)
     asks = not record_file and not new.public_keys
     chosen = hash_password(_password(password_file), algorithm) if password_file or asks else hash_given(new.password)
-    obj.account_store().add(dataclasses.replace(new, password=chosen))
+    store = obj.account_store()
+    _validate_mounts(new, store)
+    store.add(dataclasses.replace(new, password=chosen))
     _done("added", new)
 
 
@@ -86,10 +91,11 @@ def update(obj: Accounts, /, username: str, record_file: IO[bytes] | None, **opt
         raise click.UsageError("Nothing to change: give an option, or --json.")
     store = obj.account_store()
     old = _existing(store, username)
-    record = changed(read_record(record_file) if record_file else to_record(old), options)
+    record = changed(_read(record_file) if record_file else to_record(old), options)
     _set_username(record, username)
     new = from_record(record)
     validate(new)
+    _validate_mounts(new, store)
     password = hash_given(new.password) if record_file and new.password else old.password
     store.update(dataclasses.replace(new, password=password))
     _done("updated", new)
@@ -146,6 +152,16 @@ def list_users(obj: Accounts, as_json: bool) -> None:
         print_json([shown_record(found) for found in users])
     else:
         print_users(users)
+
+
+def _read(file: IO[bytes]) -> dict[str, Any]:
+    """The record, checked: each field has the type that the options expect."""
+    return to_record(from_record(read_record(file)))
+
+
+def _validate_mounts(new: User, store: AccountStore) -> None:
+    if new.virtual_folders:
+        validate_mounts(new, {folder.name: folder for folder in store.folders()})
 
 
 def _existing(store: AccountStore, username: str) -> User:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from conchgo.accounts.validation import LOGIN_METHODS, PROTOCOLS
-from conchgo.cli import values
-from conchgo.errors import InvalidArgument
+from conchgo.cli import patterns, values
+from conchgo.cli.records import json_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NUMBER: Final = click.IntRange(min=0)
 _AGAIN: Final = "May be repeated; an empty value clears what was there."
-_NOT_YET: Final = "Not enforced yet: with it the user cannot log in."
 _NOTE: Final = "A note for administrators."
 
 #: Option, its attributes. Its name in the record is the option's own, with underscores.
@@ -59,8 +57,44 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--uid", {"type": _NUMBER, "help": "Owner of what a root server makes for the user; 0: the server's own."}),
     ("--gid", {"type": _NUMBER, "help": "Group of what a root server makes for the user; 0: the server's own."}),
     ("--max-sessions", {"type": _NUMBER, "help": "Most sessions at once; 0: any number."}),
-    ("--quota-size", {"type": _NUMBER, "help": f"Most bytes; 0: any number. {_NOT_YET}"}),
-    ("--quota-files", {"type": _NUMBER, "help": f"Most files; 0: any number. {_NOT_YET}"}),
+    ("--quota-size", {"type": _NUMBER, "metavar": "BYTES", "help": "Most bytes; 0: any number."}),
+    ("--quota-files", {"type": _NUMBER, "help": "Most files; 0: any number."}),
+    ("--max-upload-file-size", {"type": _NUMBER, "metavar": "BYTES", "help": "Most bytes of one file; 0: any number."}),
+    ("--upload-bandwidth", {"type": _NUMBER, "metavar": "KB/S", "help": "Of all uploads together; 0: no limit."}),
+    ("--download-bandwidth", {"type": _NUMBER, "metavar": "KB/S", "help": "Of all downloads together; 0: no limit."}),
+    (
+        "--bandwidth-limit",
+        {
+            "type": values.bandwidth_limit,
+            "multiple": True,
+            "metavar": "NETWORKS=KB/S:KB/S",
+            "help": f"Up and down instead, for clients from there, as 10.0.0.0/8,::1=100:0. {_AGAIN}",
+        },
+    ),
+    ("--upload-data-transfer", {"type": _NUMBER, "metavar": "MB", "help": "Most data uploaded; 0: any amount."}),
+    ("--download-data-transfer", {"type": _NUMBER, "metavar": "MB", "help": "Most data downloaded; 0: any amount."}),
+    ("--total-data-transfer", {"type": _NUMBER, "metavar": "MB", "help": "Most data of both; 0: any amount."}),
+    (
+        "--virtual-folder",
+        {
+            "type": values.virtual_folder,
+            "multiple": True,
+            "metavar": "PATH=NAME[:BYTES:FILES]",
+            "help": "A folder that the user has at a path, as /shared=docs: in the user's quota, or with limits of its "
+            f"own (0: none). {_AGAIN}",
+        },
+    ),
+    *(
+        (option, {"type": patterns.rule, "multiple": True, "metavar": "PATH::GLOBS", "help": f"{help_text} {_AGAIN}"})
+        for option, help_text in (
+            ("--allowed-patterns", "Names that may be used below a directory, and no others, as /images::*.jpg,*.png."),
+            (
+                "--denied-patterns",
+                "Names that may not be used below a directory; where there are such, all others may.",
+            ),
+            ("--hidden-patterns", "Names that may not be used below a directory, and are not seen either."),
+        )
+    ),
     ("--email", {"metavar": "ADDRESS", "help": _NOTE}),
     ("--description", {"help": _NOTE}),
     ("--additional-info", {"help": _NOTE}),
@@ -92,15 +126,23 @@ _PLURALS: Final[Mapping[str, str]] = {
     "denied_login_method": "denied_login_methods",
     "denied_protocol": "denied_protocols",
 }
-_FILTERS: Final = frozenset({"start_directory", "allowed_ip", "denied_ip", "denied_login_methods", "denied_protocols"})
+_FILTERS: Final = frozenset(
+    {
+        "start_directory",
+        "allowed_ip",
+        "denied_ip",
+        "denied_login_methods",
+        "denied_protocols",
+        "max_upload_file_size",
+    }
+)
 
 
 def account_options(command: F) -> F:
     """Gives a command every option of the table, and `--json`."""
     for option, attributes in reversed(_OPTIONS):
         command = click.option(option, **attributes)(command)
-    help_text = "The whole record as JSON, in SFTPGo's form; - for stdin. Other options win over it."
-    return click.option("--json", "record_file", type=click.File("rb"), metavar="FILE", help=help_text)(command)
+    return json_file(command)
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,17 +164,6 @@ def changed(record: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-def read_record(file: IO[bytes]) -> dict[str, Any]:
-    """Raises InvalidArgument: it is no JSON object."""
-    try:
-        record = json.loads(file.read(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"--json: that is no JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise InvalidArgument("--json: a user is one JSON object")
-    return record
-
-
 def _public_keys(record: dict[str, Any], files: tuple[list[str], ...]) -> None:
     record["public_keys"] = [line for lines in files for line in lines]
 
@@ -146,12 +177,27 @@ def _directory_permissions(record: dict[str, Any], rules: tuple[tuple[str, list[
     record["permissions"] = root | dict(filter(None, rules))
 
 
+def _virtual_folders(record: dict[str, Any], folders: tuple[dict[str, Any] | None, ...]) -> None:
+    record["virtual_folders"] = list(filter(None, folders))
+
+
+def _bandwidth_limits(record: dict[str, Any], limits: tuple[dict[str, Any] | None, ...]) -> None:
+    record["filters"]["bandwidth_limits"] = list(filter(None, limits))
+
+
+def _patterns(option: str) -> Callable[[dict[str, Any], Any], None]:
+    def replace(record: dict[str, Any], rules: tuple[patterns.Rule, ...]) -> None:
+        filters = record["filters"]
+        filters["file_patterns"] = patterns.replaced(option, filters.get("file_patterns") or [], rules)
+
+    return replace
+
+
 _COMPOSED: Final[Mapping[str, Callable[[dict[str, Any], Any], None]]] = {
     "public_key": _public_keys,
     "permissions": _permissions,
     "directory_permissions": _directory_permissions,
+    "virtual_folder": _virtual_folders,
+    "bandwidth_limit": _bandwidth_limits,
+    **{option: _patterns(option) for option in patterns.PARTS},
 }
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

@@ -1,64 +1,48 @@
-"""How users are shown: tables for people, JSON for machines, the password hash for nobody."""
+"""How users are shown to people: every field in words, the password hash to nobody."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
-
-import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from conchgo.accounts.enforcement import is_set, unenforced
-from conchgo.accounts.model import User
-from conchgo.accounts.naming import shown
+from conchgo.accounts.model import BandwidthLimit, FilePattern, User, VirtualFolder
+from conchgo.accounts.patterns import HIDE_POLICY
 from conchgo.accounts.public_keys import split
 from conchgo.accounts.record import shown_record
+from conchgo.cli.display import print_fields, print_table
 from conchgo.errors import InvalidArgument
-
-#: Wide enough that a pipe gets one line for each user.
-_PIPE_WIDTH: Final = 10_000
-
-
-def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
 
 
 def print_users(users: Sequence[User]) -> None:
-    table = Table("username", "status", "expires", "logs in by", "permissions", "home_dir")
-    for user in users:
-        table.add_row(
-            *map(
-                _cell,
-                (
-                    user.username,
-                    _status(user),
-                    _date(user.expiration_date),
-                    ", ".join(_credentials(user)) or "nothing",
-                    ",".join(user.permissions.get("/", ())),
-                    user.home_dir,
-                ),
+    print_table(
+        ("username", "status", "expires", "logs in by", "permissions", "home_dir"),
+        (
+            (
+                user.username,
+                _status(user),
+                _date(user.expiration_date),
+                ", ".join(_credentials(user)) or "nothing",
+                ",".join(user.permissions.get("/", ())),
+                user.home_dir,
             )
-        )
-    _print(table)
+            for user in users
+        ),
+    )
 
 
 def print_user(user: User) -> None:
     """Every field that is set."""
-    table = Table("field", "value", show_header=False)
-    for name, value in _fields(user):
-        table.add_row(_cell(name), _cell(value))
-    _print(table)
+    print_fields(_fields(user))
 
 
 def _fields(user: User) -> Iterable[tuple[str, str]]:
     record = shown_record(user)
     filters = record.pop("filters")
-    del record["has_password"], record["permissions"], record["public_keys"]
+    for name in ("has_password", "permissions", "public_keys", "virtual_folders"):
+        del record[name]
+    del filters["file_patterns"], filters["bandwidth_limits"]
     record |= {"status": _status(user), "expiration_date": _date(user.expiration_date)}
     yield "username", record.pop("username")
     yield "password", "present" if user.password else "absent"
@@ -66,6 +50,12 @@ def _fields(user: User) -> Iterable[tuple[str, str]]:
         yield "public_keys", _key(line)
     for path, verbs in sorted(user.permissions.items()):
         yield f"permissions {path}", ",".join(verbs) or "nothing"
+    for folder in user.virtual_folders:
+        yield f"virtual_folders {folder.virtual_path}", _folder(folder)
+    for pattern in user.filters.file_patterns:
+        yield f"filters.file_patterns {pattern.path}", _pattern(pattern)
+    for limit in user.filters.bandwidth_limits:
+        yield f"filters.bandwidth_limits {','.join(limit.sources)}", _bandwidth(limit)
     for name, value in [*record.items(), *((f"filters.{name}", value) for name, value in filters.items())]:
         if is_set(value):
             yield name, value if isinstance(value, str) else json.dumps(value)
@@ -86,6 +76,24 @@ def _date(milliseconds: int) -> str:
         return f"{milliseconds} ms"
 
 
+def _folder(folder: VirtualFolder) -> str:
+    if folder.included:
+        return f"{folder.name}, in the user's quota"
+    size = "any number of" if folder.quota_size is None else folder.quota_size
+    files = "any number of" if folder.quota_files is None else folder.quota_files
+    return f"{folder.name}, at most {size} bytes and {files} files"
+
+
+def _pattern(pattern: FilePattern) -> str:
+    denied = "hidden" if pattern.deny_policy == HIDE_POLICY else "denied"
+    parts = (("allowed", pattern.allowed_patterns), (denied, pattern.denied_patterns))
+    return "; ".join(f"{what} {','.join(globs)}" for what, globs in parts if globs)
+
+
+def _bandwidth(limit: BandwidthLimit) -> str:
+    return f"{limit.upload_bandwidth or 'any'} KB/s up, {limit.download_bandwidth or 'any'} KB/s down"
+
+
 def _credentials(user: User) -> Iterable[str]:
     if user.password:
         yield "password"
@@ -99,12 +107,3 @@ def _key(line: str) -> str:
     except InvalidArgument as error:
         return f"unusable: {error.text}"
     return f"{key.kind} {key.fingerprint} {key.comment}".strip()
-
-
-def _cell(value: str) -> Text:
-    """A name may hold what a terminal or rich's markup would act upon."""
-    return Text(shown(value, limit=None), overflow="fold")
-
-
-def _print(table: Table) -> None:
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)

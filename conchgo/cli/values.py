@@ -1,13 +1,14 @@
-"""Values of options that click does not know: verbs, rules of directories, public keys, dates."""
+"""Values of options that click does not know: verbs, rules of directories, folders, networks, public keys, dates."""
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from conchgo.accounts.folder_record import INCLUDED
 from conchgo.accounts.naming import shown
 from conchgo.accounts.permissions import ANY, VERBS
 
@@ -28,6 +29,31 @@ def directory_rule(text: str) -> tuple[str, list[str]] | None:
     if not equals or not path.startswith("/"):
         raise click.BadParameter(f"{shown(text)}: write it as /incoming=list,upload")
     return path, verbs(granted)
+
+
+def virtual_folder(text: str) -> dict[str, Any] | None:
+    """`/virtual=NAME`, or `/virtual=NAME:BYTES:FILES` with limits of its own; an empty text is no folder."""
+    if not text:
+        return None
+    path, _, folder = text.partition("=")
+    name, *limits = folder.split(":")
+    if not path.startswith("/") or not name or len(limits) not in (0, 2) or not all(map(_is_number, limits)):
+        raise click.BadParameter(f"{shown(text)}: write it as /virtual=NAME, or as /virtual=NAME:BYTES:FILES")
+    size, files = map(int, limits or (INCLUDED, INCLUDED))
+    return {"virtual_path": path, "name": name, "quota_size": size, "quota_files": files}
+
+
+def bandwidth_limit(text: str) -> dict[str, Any] | None:
+    """`NETWORK,NETWORK=UPLOAD:DOWNLOAD`, in KB/s; an empty text is no limit."""
+    if not text:
+        return None
+    networks, _, limits = text.partition("=")
+    numbers = limits.split(":")
+    if len(numbers) != 2 or not all(map(_is_number, numbers)):
+        raise click.BadParameter(f"{shown(text)}: write it as 10.0.0.0/8,2001:db8::/32=UPLOAD:DOWNLOAD")
+    upload, download = map(int, numbers)
+    sources = [network for network in map(str.strip, networks.split(",")) if network]
+    return {"sources": sources, "upload_bandwidth": upload, "download_bandwidth": download}
 
 
 def public_keys(text: str) -> list[str]:
@@ -60,3 +86,7 @@ def date(text: str) -> int:
         raise click.BadParameter(
             f"{shown(text)}: write it as 2030-12-31 or 2030-12-31T18:00:00+01:00, or never"
         ) from None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conchgo.accounts.memory import MemoryAccountStore
-from conchgo.accounts.model import Filters, User
+from conchgo.accounts.model import BandwidthLimit, FilePattern, Filters, Folder, User, VirtualFolder
 from conchgo.accounts.record import to_record
 from conchgo.auth.passwords import verify
 from conchgo.cli.context import Context
@@ -133,6 +134,76 @@ class TestAdd:
             filters=Filters("/in", ("10.0.0.0/8", "::1"), ("10.0.0.1",), ("password",), ("FTP",)),
         )
 
+    def test_options_carry_limits_folders_and_patterns(self, accounts: Accounts) -> None:
+        for name in ("docs", "own"):
+            accounts.store.add_folder(Folder(name, f"/srv/{name}"))
+        options = (
+            f"--public-key|{KEY}|--max-upload-file-size|10|--upload-bandwidth|1|--download-bandwidth|2"
+            "|--upload-data-transfer|3|--download-data-transfer|4|--total-data-transfer|5"
+            "|--bandwidth-limit|10.0.0.0/8, ::1=6:0|--bandwidth-limit|192.0.2.1=0:7"
+            "|--virtual-folder|/docs=docs|--virtual-folder|/docs/own=own:0:8"
+            "|--allowed-patterns|/::*.jpg, *.png|--allowed-patterns|/::*.gif|--denied-patterns|/::*"
+            "|--hidden-patterns|/a::b::c"
+        )
+        ok(accounts, "add", "alice", *options.split("|"))
+        assert only_user(accounts) == User(
+            "alice",
+            "/srv/homes/alice",
+            public_keys=(KEY,),
+            upload_bandwidth=1,
+            download_bandwidth=2,
+            upload_data_transfer=3,
+            download_data_transfer=4,
+            total_data_transfer=5,
+            virtual_folders=(VirtualFolder("docs", "/docs"), VirtualFolder("own", "/docs/own", False, None, 8)),
+            filters=Filters(
+                max_upload_file_size=10,
+                bandwidth_limits=(
+                    BandwidthLimit(("10.0.0.0/8", "::1"), 6, 0),
+                    BandwidthLimit(("192.0.2.1",), 0, 7),
+                ),
+                file_patterns=(
+                    FilePattern("/", ("*.jpg", "*.png", "*.gif"), ("*",)),
+                    FilePattern("/a", (), ("b::c",), 1),
+                ),
+            ),
+        )
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("--virtual-folder", "/docs"),
+            ("--virtual-folder", "docs=docs"),
+            ("--virtual-folder", "/docs="),
+            ("--virtual-folder", "/docs=docs:1"),
+            ("--virtual-folder", "/docs=docs:1:-1"),
+            ("--virtual-folder", "/docs=docs:1:2:3"),
+            ("--bandwidth-limit", "10.0.0.0/8"),
+            ("--bandwidth-limit", "10.0.0.0/8=1"),
+            ("--bandwidth-limit", "10.0.0.0/8=1:x"),
+            ("--allowed-patterns", "*.jpg"),
+            ("--denied-patterns", "a::*.jpg"),
+            ("--quota-size", "-1"),
+            ("--upload-bandwidth", "x"),
+        ],
+    )
+    def test_a_value_that_is_none_names_its_option(self, accounts: Accounts, option: str, value: str) -> None:
+        assert f"'{option}'" in misused(accounts, "add", "alice", "--public-key", KEY, option, value)
+        assert accounts.store.users() == []
+
+    @pytest.mark.parametrize(
+        ("option", "value", "field"),
+        [
+            ("--virtual-folder", "/docs=docs", "virtual_folders: number 1: name: there is no folder docs"),
+            ("--virtual-folder", "/a/../b=docs", "virtual_folders: number 1: virtual_path"),
+            ("--bandwidth-limit", "x=1:2", "filters.bandwidth_limits: number 1: sources"),
+            ("--denied-patterns", "/::[", "filters.file_patterns: number 1: denied_patterns"),
+            ("--denied-patterns", "/a/::*", "filters.file_patterns: number 1: path"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, accounts: Accounts, option: str, value: str, field: str) -> None:
+        assert f"conchgo: {field}" in refused(accounts, "add", "alice", "--public-key", KEY, option, value)
+
     def test_a_field_that_is_not_enforced_is_told(self, accounts: Accounts) -> None:
         result = run(accounts, "add", "alice", "--public-key", KEY, "--quota-size", "1")
         assert "quota_size" in result.stderr
@@ -159,7 +230,7 @@ class TestAdd:
             ('{"uid": NaN}', "--json: that is no JSON"),
             ("[" * 100_000, "--json: that is no JSON"),
             ('{"username": "bob"}', "another one than alice"),
-            ('{"username": 7}', "another one than alice"),
+            ('{"username": 7}', "username: must be a text"),
             ("{}", "permissions"),
             ('{"permissions": {"/": ["fly"]}}', "permissions"),
             ('{"permissions": {"/": ["*"]}, "status": "on"}', "status: must be"),
@@ -250,6 +321,49 @@ class TestUpdate:
         )
         assert only_user(accounts) == User("alice", "/srv/homes/alice")
 
+    def test_each_option_replaces_its_own_part(self, accounts: Accounts) -> None:
+        accounts.store.add_folder(Folder("docs", "/srv/docs"))
+        both = FilePattern("/", ("a",), ("b",))
+        hidden = FilePattern("/h", ("c",), ("d",), 1)
+        folders = (VirtualFolder("docs", "/docs", extra={"subpath": "/x"}),)
+        limits = (BandwidthLimit(("10.0.0.0/8",), 1, 2),)
+        filters = Filters(file_patterns=(both, hidden), bandwidth_limits=limits, max_upload_file_size=3)
+        accounts.store.add(dataclasses.replace(ALICE, virtual_folders=folders, filters=filters, quota_size=4))
+        ok(accounts, "update", "alice", "--denied-patterns", "/::x", "--denied-patterns", "/n::y")
+        found = only_user(accounts)
+        assert found.filters.file_patterns == (FilePattern("/", ("a",), ("x",)), hidden, FilePattern("/n", (), ("y",)))
+        assert (found.virtual_folders, found.filters.bandwidth_limits) == (folders, limits)
+        ok(accounts, "update", "alice", "--hidden-patterns", "", "--denied-patterns", "")
+        assert only_user(accounts).filters.file_patterns == (FilePattern("/", ("a",)), FilePattern("/h", ("c",), (), 1))
+        ok(accounts, "update", "alice", "--allowed-patterns", "")
+        assert only_user(accounts).filters.file_patterns == ()
+        options = ("--virtual-folder", "", "--bandwidth-limit", "", "--max-upload-file-size", "0", "--quota-size", "0")
+        ok(accounts, "update", "alice", *options)
+        assert only_user(accounts) == ALICE
+
+    def test_what_is_denied_is_hidden_or_not(self, accounts: Accounts) -> None:
+        accounts.store.add(
+            dataclasses.replace(ALICE, filters=Filters(file_patterns=(FilePattern("/", (), ("d",), 1),)))
+        )
+        message = refused(accounts, "update", "alice", "--denied-patterns", "/::x")
+        assert "filters.file_patterns: /: what is denied there is hidden, or it is not" in message
+
+    def test_a_folder_is_there_and_not_below_a_file(self, accounts: Accounts, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        accounts.store.add_folder(Folder("docs", "/srv/docs"))
+        accounts.store.add(dataclasses.replace(ALICE, home_dir=str(tmp_path)))
+        assert "there is no folder x" in refused(accounts, "update", "alice", "--virtual-folder", "/x=x")
+        assert "virtual_path: /file" in refused(accounts, "update", "alice", "--virtual-folder", "/file/x=docs")
+        ok(accounts, "update", "alice", "--virtual-folder", "/file=docs")
+
+    @pytest.mark.parametrize(
+        "record", ['{"filters": "x"}', '{"filters": {"file_patterns": [1]}}', '{"permissions": 1}']
+    )
+    def test_a_damaged_record_and_options(self, accounts: Accounts, record: str) -> None:
+        accounts.store.add(ALICE)
+        options = ("--denied-patterns", "/::x", "--permissions", "list")
+        assert "must be" in refused(accounts, "update", "alice", "--json", "-", *options, given=record)
+
     def test_a_record_replaces_everything_but_a_password_it_does_not_give(self, accounts: Accounts) -> None:
         accounts.store.add(ALICE)
         record = {"home_dir": "/srv/new", "permissions": {"/": ["list"]}}
@@ -336,6 +450,29 @@ class TestShowing:
         assert "ssh-ed25519 SHA256:" in shown
         assert "/in\\xff" in shown
         assert "cannot log in" in shown
+
+    def test_limits_folders_and_patterns_are_told_in_words(self, accounts: Accounts) -> None:
+        user = dataclasses.replace(
+            ALICE,
+            virtual_folders=(VirtualFolder("docs", "/d"), VirtualFolder("own", "/o", False, 5, None)),
+            filters=Filters(
+                file_patterns=(FilePattern("/", ("*.jpg",), ("*",)), FilePattern("/h", (), ("x", "y"), 1)),
+                bandwidth_limits=(BandwidthLimit(("10.0.0.0/8", "::1"), 6, 0),),
+            ),
+        )
+        for folder in user.virtual_folders:
+            accounts.store.add_folder(Folder(folder.name, f"/srv/{folder.name}"))
+        accounts.store.add(user)
+        shown = ok(accounts, "show", "alice")
+        assert "docs, in the user's quota" in shown
+        assert "own, at most 5 bytes and any number of files" in shown
+        assert "allowed *.jpg; denied *" in shown
+        assert "hidden x,y" in shown
+        assert "6 KB/s up, any KB/s down" in shown
+        assert json.loads(ok(accounts, "show", "alice", "--json"))["virtual_folders"] == [
+            {"name": "docs", "virtual_path": "/d", "quota_size": -1, "quota_files": -1},
+            {"name": "own", "virtual_path": "/o", "quota_size": 5, "quota_files": 0},
+        ]
 
     def test_one_line_for_each_user_in_a_pipe(self, accounts: Accounts) -> None:
         accounts.store.add(ALICE)
