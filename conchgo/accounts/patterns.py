@@ -11,7 +11,7 @@ from conchgo.accounts.globs import is_glob, matcher
 from conchgo.accounts.model import FilePattern
 from conchgo.accounts.naming import shown
 from conchgo.errors import InvalidArgument
-from conchgo.paths import ROOT, VirtualPath
+from conchgo.paths import VirtualPath
 
 #: `deny_policy`: what is denied is refused, or hidden too.
 DENY_POLICY: Final = 0
@@ -20,6 +20,9 @@ HIDE_POLICY: Final = 1
 _CACHE_LIMIT: Final = 1024
 #: What lies deeper is found anew each time: a thousand paths of a thousand names would be no small memory.
 _CACHED_DEPTH: Final = 32
+
+
+_Parts = tuple[bytes, ...]
 
 
 class Verdict(Enum):
@@ -49,10 +52,11 @@ class FilePatterns:
     """
 
     def __init__(self, patterns: Mapping[VirtualPath, FilePattern]) -> None:
-        self._rules = {path: _Rule(pattern) for path, pattern in patterns.items()}
-        self._depth = max((len(path.parts) for path in self._rules), default=0)
+        # By components: to hash a tuple calls no method of ours.
+        self._rules = {path.parts: _Rule(pattern) for path, pattern in patterns.items()}
+        self._depth = max(map(len, self._rules), default=0)
         self._hides = any(pattern.deny_policy == HIDE_POLICY for pattern in patterns.values())
-        self._cache: dict[VirtualPath, NameRule] = {}
+        self._cache: dict[_Parts, NameRule] = {}
 
     @classmethod
     def parse(cls, patterns: Iterable[FilePattern]) -> FilePatterns:
@@ -73,23 +77,28 @@ class FilePatterns:
 
     def verdict(self, path: VirtualPath) -> Verdict:
         """What may be done with `path`; the root is nobody's name."""
-        return self.in_directory(path.parent).verdict(path.name) if path.parts else Verdict.ALLOW
+        if not self._rules or not path.parts:
+            return Verdict.ALLOW
+        return self._rule(path.parts[:-1]).verdict(path.parts[-1])
 
     def hides(self, path: VirtualPath) -> bool:
         return self.verdict(path) is Verdict.HIDE
 
     def alike_below(self, one: VirtualPath, other: VirtualPath) -> bool:
         """Whether every name, whatever it is, is judged below `one` as it is below `other`; both are allowed names."""
-        if any(path.is_within(one) or path.is_within(other) for path in self._rules):
+        if any(own[: len(path.parts)] == path.parts for own in self._rules for path in (one, other)):
             return False
         return self.in_directory(one) is self.in_directory(other)
 
     def in_directory(self, directory: VirtualPath) -> NameRule:
         """What holds for the names in `directory`: asked once for a whole listing."""
+        return self._rule(directory.parts)
+
+    def _rule(self, directory: _Parts) -> NameRule:
         if not self._hides:
             # No pattern lies deeper, and the names further down decide nothing.
-            directory = VirtualPath(directory.parts[: self._depth + 1])
-        if len(directory.parts) > _CACHED_DEPTH:
+            directory = directory[: self._depth + 1]
+        if len(directory) > _CACHED_DEPTH:
             return self._resolve(directory)
         found = self._cache.get(directory)
         if found is None:
@@ -98,12 +107,12 @@ class FilePatterns:
             found = self._cache[directory] = self._resolve(directory)
         return found
 
-    def _resolve(self, directory: VirtualPath) -> NameRule:
-        rule, its_depth = self._rules.get(ROOT, _FREE), 0
-        for depth, name in enumerate(directory.parts, start=1):
+    def _resolve(self, directory: _Parts) -> NameRule:
+        rule, its_depth = self._rules.get((), _FREE), 0
+        for depth, name in enumerate(directory, start=1):
             if rule.verdict(name) is Verdict.HIDE:
                 return _HIDDEN
-            own = self._rules.get(VirtualPath(directory.parts[:depth])) if depth <= self._depth else None
+            own = self._rules.get(directory[:depth]) if depth <= self._depth else None
             if own is not None:
                 rule, its_depth = own, depth
             elif its_depth == depth - 1 and rule.frees(name):
