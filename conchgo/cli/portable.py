@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from conchgo.cli import values
+from conchgo.cli import patterns, values
 from conchgo.cli.argv import hide
 from conchgo.cli.context import Refusal
-from conchgo.errors import InvalidArgument
+from conchgo.cli.portable_account import account, given_password
 
 if TYPE_CHECKING:
-    from conchgo.accounts.model import User
+    from conchgo.accounts.model import Folder, User
     from conchgo.service.server import Server
 
 #: Bytes of randomness in a generated password.
 _PASSWORD_BYTES: Final = 12
+
+_NUMBER: Final = click.IntRange(min=0)
 
 #: Seconds that transfers may go on after the first SIGINT or SIGTERM.
 _GRACE_TIME: Final = 10
@@ -76,6 +78,35 @@ _GRACE_TIME: Final = 10
     help="What the user may do below a directory instead, as /incoming=list,upload. May be repeated.",
 )
 @click.option(
+    "--quota-size", type=_NUMBER, metavar="BYTES", default=0, help="Most bytes that may be there; 0: any number."
+)
+@click.option("--quota-files", type=_NUMBER, default=0, help="Most files that may be there; 0: any number.")
+@click.option(
+    "--max-upload-file-size", type=_NUMBER, metavar="BYTES", default=0, help="Most bytes of one file; 0: any number."
+)
+@click.option(
+    "--allowed-patterns",
+    type=patterns.rule,
+    multiple=True,
+    metavar="PATH::GLOBS",
+    help="Names that may be used below a directory, and no others, as /images::*.jpg,*.png. May be repeated.",
+)
+@click.option(
+    "--denied-patterns",
+    type=patterns.rule,
+    multiple=True,
+    metavar="PATH::GLOBS",
+    help="Names that may not be used below a directory; an allowed match wins. May be repeated.",
+)
+@click.option(
+    "--virtual-folder",
+    "virtual_folders",
+    type=values.virtual_directory,
+    multiple=True,
+    metavar="/VIRTUAL=DIR",
+    help="Another directory, and where the user sees it. It counts in the quota. May be repeated.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(dir_okay=False),
     help="Written when the server listens: a JSON object with address, port, host_keys and pid. It stays at the end.",
@@ -90,60 +121,43 @@ def portable(
     address: str,
     permissions: list[str],
     directory_permissions: tuple[tuple[str, list[str]] | None, ...],
+    quota_size: int,
+    quota_files: int,
+    max_upload_file_size: int,
+    allowed_patterns: tuple[patterns.Rule, ...],
+    denied_patterns: tuple[patterns.Rule, ...],
+    virtual_folders: tuple[tuple[str, str] | None, ...],
     ready_file: str | None,
 ) -> None:
     """Serve one directory over SFTP to one user, until Ctrl-C. Nothing is stored."""
     if password is not None:
         hide(password)
-    given = _given_password(password, password_file)
+    given = given_password(password, password_file)
     keys = [line for lines in public_keys for line in lines]
     generated = "" if given is not None or keys else secrets.token_urlsafe(_PASSWORD_BYTES)
-    user = _user(
-        username,
-        directory,
+    denied = patterns.replaced("denied_patterns", [], denied_patterns)
+    user, folders = account(
+        {
+            "username": username,
+            "home_dir": directory,
+            "public_keys": keys,
+            "permissions": {"/": permissions} | dict(filter(None, directory_permissions)),
+            "quota_size": quota_size,
+            "quota_files": quota_files,
+            "filters": {
+                "max_upload_file_size": max_upload_file_size,
+                "file_patterns": patterns.replaced("allowed_patterns", denied, allowed_patterns),
+            },
+        },
         given if given is not None else generated.encode() or None,
-        keys,
-        {"/": permissions} | dict(filter(None, directory_permissions)),
+        filter(None, virtual_folders),
     )
-    _serve(user, address, port, ready_file, generated)
+    _serve(user, folders, address, port, ready_file, generated)
 
 
-def _given_password(password: str | None, file: IO[bytes] | None) -> bytes | None:
-    from conchgo.auth.passwords import MAX_PASSWORD
-
-    if password is not None and file is not None:
-        raise Refusal("--password and --password-file exclude each other")
-    if file is not None:
-        return file.readline(MAX_PASSWORD + 2).rstrip(b"\r\n")
-    return None if password is None else os.fsencode(password)
-
-
-def _user(
-    username: str,
-    directory: str,
-    password: bytes | None,
-    public_keys: Iterable[str],
-    permissions: Mapping[str, Iterable[str]],
-) -> User:
-    from conchgo.accounts.model import User
-    from conchgo.accounts.validation import validate
-    from conchgo.auth.passwords import hash_password
-
-    try:
-        user = User(
-            username,
-            directory,
-            password="" if password is None else hash_password(password, "argon2id"),
-            public_keys=tuple(public_keys),
-            permissions={path: tuple(verbs) for path, verbs in permissions.items()},
-        )
-        validate(user)
-    except InvalidArgument as error:
-        raise Refusal(error.text) from None
-    return user
-
-
-def _serve(user: User, address: str, port: int, ready_file: str | None, generated: str) -> None:
+def _serve(
+    user: User, folders: Sequence[Folder], address: str, port: int, ready_file: str | None, generated: str
+) -> None:
     """Run until a signal ends it."""
     from twisted.internet import reactor
 
@@ -164,7 +178,7 @@ def _serve(user: User, address: str, port: int, ready_file: str | None, generate
     os.umask(umask)
     server: Server = assemble(
         reactor,
-        store=MemoryAccountStore([user]),
+        store=MemoryAccountStore([user], folders),
         host_keys=host_keys,
         listen={f"--address {address} --sftpd-port {port}": AddressEndpoint(reactor, address, port)},
         ssh=SSHSection(),

@@ -90,7 +90,7 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
             ("--allowed-patterns", "Names that may be used below a directory, and no others, as /images::*.jpg,*.png."),
             (
                 "--denied-patterns",
-                "Names that may not be used below a directory; where there are such, all others may.",
+                "Names that may not be used below a directory; an allowed match wins.",
             ),
             ("--hidden-patterns", "Names that may not be used below a directory, and are not seen either."),
         )

@@ -43,6 +43,18 @@ def virtual_folder(text: str) -> dict[str, Any] | None:
     return {"virtual_path": path, "name": name, "quota_size": size, "quota_files": files}
 
 
+def virtual_directory(text: str) -> tuple[str, str] | None:
+    """`/virtual=DIR`, a directory of this machine, which is made absolute and free of links; an empty text is none."""
+    if not text:
+        return None
+    path, _, directory = text.partition("=")
+    if not path.startswith("/") or not directory:
+        raise click.BadParameter(f"{shown(text)}: write it as /virtual=DIR")
+    if not os.path.isdir(directory):
+        raise click.BadParameter(f"{shown(directory)}: is no directory")
+    return path, os.path.realpath(directory)
+
+
 def bandwidth_limit(text: str) -> dict[str, Any] | None:
     """`NETWORK,NETWORK=UPLOAD:DOWNLOAD`, in KB/s; an empty text is no limit."""
     if not text:
