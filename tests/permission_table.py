@@ -62,6 +62,7 @@ class Answer(enum.Enum):
     REFUSED = "refused"
     MISSING = "missing"
     OVER_QUOTA = "over quota"
+    FAILED = "failed"
 
 
 #: What comes of it where a pattern denies the name, and where it hides it.

@@ -1,0 +1,201 @@
+"""One table for every door: what is said there for each operation, and what must come of it for whom.
+
+A `Door` is a way in for clients: an operation is said there in its client's words. A `Protection` is what holds for a
+user, and what comes of each operation of `permission_table` then, whatever the door. A new command joins by its words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncssh
+from asyncssh import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_READ, FXF_TRUNC, FXF_WRITE, SFTPAttrs, SFTPClient
+
+from conchgo.accounts.model import FilePattern, Filters
+from tests.interop.asyncssh_client import sftp_client, symlink
+from tests.permission_table import (
+    CONTENT,
+    IF_DENIED,
+    IF_HIDDEN,
+    NEW,
+    OPERATIONS,
+    SINGLE_VERBS,
+    Answer,
+    Operation,
+    Touch,
+)
+
+OWNER = os.geteuid(), os.getegid()
+
+#: How an operation is said to a client that is logged in.
+Words = Mapping[str, Callable[[Any], Awaitable[Any]]]
+
+
+@dataclass(frozen=True)
+class Door:
+    """`answer` says what an error of its client means, as far as it is an answer of the server."""
+
+    name: str
+    client: Callable[..., AbstractAsyncContextManager[Any]]
+    words: Words
+    answer: Callable[[Exception], Answer]
+
+
+async def said(door: Door, client: Any, operation: Operation) -> Answer:
+    """What comes of an operation."""
+    try:
+        await door.words[operation.name](client)
+    except (asyncssh.Error, OSError) as error:
+        return door.answer(error)
+    return Answer.DONE
+
+
+# SFTP.
+
+
+async def _nothing(file: Any) -> None:
+    pass
+
+
+async def _write_and_read(file: Any) -> bytes:
+    await file.write(NEW)
+    data: bytes = await file.read(len(NEW), 0)
+    return data
+
+
+def _write(file: Any) -> Awaitable[Any]:
+    return file.write(NEW)
+
+
+def _read(file: Any) -> Awaitable[Any]:
+    return file.read(len(CONTENT), 0)
+
+
+def _open(
+    flags: int, use: Callable[[Any], Awaitable[Any]], path: bytes = b"file"
+) -> Callable[[SFTPClient], Awaitable[Any]]:
+    async def run(client: SFTPClient) -> Any:
+        async with client.open(path, flags, encoding=None) as file:
+            return await use(file)
+
+    return run
+
+
+def _sftp_answer(error: Exception) -> Answer:
+    if isinstance(error, asyncssh.SFTPPermissionDenied):
+        return Answer.REFUSED
+    if isinstance(error, asyncssh.SFTPNoSuchFile):
+        return Answer.MISSING
+    assert isinstance(error, asyncssh.SFTPError), error
+    return Answer.OVER_QUOTA if "quota exceeded" in error.reason else Answer.FAILED
+
+
+#: In version 3 as the draft has it; names are relative to where the session starts.
+SFTP: Words = {
+    "realpath": lambda client: client.realpath(b"directory/file"),
+    "stat": lambda client: client.stat(b"file"),
+    "stat a directory": lambda client: client.stat(b"directory"),
+    "stat through a link": lambda client: client.stat(b"link"),
+    "lstat": lambda client: client.lstat(b"link"),
+    "scan": lambda client: client.listdir(b"directory"),
+    "readlink": lambda client: client.readlink(b"link"),
+    "read": _open(FXF_READ, _read),
+    "fstat": _open(FXF_READ, lambda file: file.stat()),
+    "upload": _open(FXF_WRITE | FXF_CREAT | FXF_TRUNC, _write),
+    "upload exclusively": _open(FXF_WRITE | FXF_CREAT | FXF_EXCL, _write),
+    "upload by appending": _open(FXF_WRITE | FXF_APPEND | FXF_CREAT, _write),
+    "upload and fstat": _open(FXF_WRITE | FXF_CREAT, lambda file: file.stat()),
+    "upload and read back": _open(FXF_READ | FXF_WRITE | FXF_CREAT, _write_and_read),
+    "create for reading": _open(FXF_READ | FXF_CREAT, _read),
+    "read with leave to create": _open(FXF_READ | FXF_CREAT, _read),
+    "upload through a dangling link": _open(FXF_WRITE | FXF_CREAT, _nothing, b"link"),
+    "overwrite": _open(FXF_WRITE | FXF_CREAT | FXF_TRUNC, _write),
+    "write without create": _open(FXF_WRITE, _write),
+    "append": _open(FXF_WRITE | FXF_APPEND | FXF_CREAT, _write),
+    "read and write: write": _open(FXF_READ | FXF_WRITE, _write),
+    "read and write: read": _open(FXF_READ | FXF_WRITE, _read),
+    "ftruncate": _open(FXF_WRITE, lambda file: file.truncate(1)),
+    "fchmod": _open(FXF_READ, lambda file: file.chmod(0o600)),
+    "fchown": _open(FXF_READ, lambda file: file.chown(*OWNER)),
+    "futimes": _open(FXF_READ, lambda file: file.utime((1, 2))),
+    "mkdir": lambda client: client.mkdir(b"new"),
+    "rmdir": lambda client: client.rmdir(b"directory"),
+    "remove": lambda client: client.remove(b"file"),
+    "remove a link": lambda client: client.remove(b"link"),
+    "rename": lambda client: client.rename(b"file", b"new"),
+    "rename a link": lambda client: client.rename(b"link", b"new"),
+    "rename a directory": lambda client: client.rename(b"directory", b"n"),
+    "rename a full directory": lambda client: client.rename(b"directory", b"n"),
+    "symlink": lambda client: symlink(client, b"file", b"link"),
+    "setstat of nothing": lambda client: client.setstat(b"file", SFTPAttrs()),
+    "truncate": lambda client: client.truncate(b"file", 1),
+    "chmod": lambda client: client.chmod(b"file", 0o600),
+    "chmod a directory": lambda client: client.chmod(b"directory", 0o700),
+    "chown": lambda client: client.chown(b"file", *OWNER),
+    "utimes": lambda client: client.utime(b"file", (1, 2)),
+    "utimes of a directory": lambda client: client.utime(b"directory", (1, 2)),
+    "chmod and utimes": lambda client: client.setstat(b"file", SFTPAttrs(permissions=0o600, atime=1, mtime=2)),
+}
+
+SFTP_EXTENSIONS: Words = {
+    "rename over a file": lambda client: client.posix_rename(b"file", b"other"),
+    "rename over a link": lambda client: client.posix_rename(b"other", b"link"),
+    "rename over a directory": lambda client: client.posix_rename(b"directory", b"other"),
+    "rename with leave to replace": lambda client: client.posix_rename(b"file", b"new"),
+    "hard link": lambda client: client.link(b"file", b"new"),
+    "chown a link itself": lambda client: client.chown(b"link", *OWNER, follow_symlinks=False),
+    "utimes of a link itself": lambda client: client.utime(b"link", (1, 2), follow_symlinks=False),
+    "space": lambda client: client.statvfs(b"file"),
+}
+
+SFTP_DOOR = Door("sftp", sftp_client, {**SFTP, **SFTP_EXTENSIONS}, _sftp_answer)
+#: The same through a plain Conch ISFTPServer, which has no extensions.
+GENERIC_SFTP_DOOR = Door("generic sftp", sftp_client, SFTP, _sftp_answer)
+
+DOORS = (SFTP_DOOR, GENERIC_SFTP_DOOR)
+
+
+# What holds for a user.
+
+
+@dataclass(frozen=True)
+class Protection:
+    """`fields` are those of a user who works in a directory, and `expected` is what comes of an operation there."""
+
+    name: str
+    fields: Callable[[str], Mapping[str, Any]]
+    expected: Callable[[Operation], Answer]
+
+
+def _without(verb: str) -> Protection:
+    return Protection(
+        f"without {verb}",
+        lambda base: {"permissions": {"/": ("*",), base: tuple(SINGLE_VERBS - {verb})}},
+        lambda operation: Answer.REFUSED if verb in operation.verbs else Answer.DONE,
+    )
+
+
+def _pattern(name: str, policy: int) -> Protection:
+    answers = IF_HIDDEN if policy else IF_DENIED
+    return Protection(
+        f"{name} {'hidden' if policy else 'denied'}",
+        lambda base: {"filters": Filters(file_patterns=(FilePattern(base, (), (name.upper(),), policy),))},
+        lambda operation: _of_name(operation, name, answers),
+    )
+
+
+def _of_name(operation: Operation, name: str, answers: Mapping[Touch, Answer]) -> Answer:
+    touch = operation.touches.get(b"/" + name.encode())
+    return Answer.DONE if touch is None else answers[touch]
+
+
+NAMES = sorted({name[1:].decode() for operation in OPERATIONS for name in operation.touches})
+
+PROTECTIONS = (
+    *map(_without, sorted(SINGLE_VERBS)),
+    *(_pattern(name, policy) for name in NAMES for policy in (0, 1)),
+)
