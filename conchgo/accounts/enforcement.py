@@ -52,7 +52,6 @@ _NOT_YET: Final = (
     "upload_data_transfer",
     "download_data_transfer",
     "total_data_transfer",
-    "virtual_folders",
 )
 _FILTERS_NOT_YET: Final = ("max_upload_file_size", "bandwidth_limits")
 
@@ -85,6 +84,7 @@ def _claims(user: User) -> Iterator[tuple[str, Any]]:
     yield from ((f"filters.{name}", getattr(user.filters, name)) for name in _FILTERS_NOT_YET)
     yield from user.extra.items()
     for folder in user.virtual_folders:
+        yield from ((f"virtual_folders.{name}", getattr(folder, name)) for name in ("quota_size", "quota_files"))
         yield from ((f"virtual_folders.{name}", value) for name, value in folder.extra.items())
     for name, value in user.filters.extra.items():
         yield f"filters.{name}", value

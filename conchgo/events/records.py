@@ -48,6 +48,7 @@ ACTIONS: Final = frozenset(
     {
         "login",
         "logout",
+        "mount",
         "open",
         "close",
         "list",

@@ -24,9 +24,10 @@ from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoint
 from conchgo.service.server import Parts, Server
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection
+from conchgo.sessions.directories import Directories
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
-from conchgo.sessions.storages import open_local
+from conchgo.sessions.storages import open_storages
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
 from conchgo.ssh.settings import SSHSettings
@@ -88,8 +89,15 @@ def assemble(
     passwords = Pool(reactor, "passwords", threads.passwords)
     bus = Bus(*([] if audit is None else [audit]))
     registry = Registry(file_limit())
-    open_storage = partial(open_local, umask=umask, base=base_directory)
-    realm = Realm(open_storage=open_storage, disk=disk, bus=bus, registry=registry, reactor=reactor)
+    realm = Realm(
+        folder=store.folder,
+        open_storages=partial(open_storages, Directories(umask, base_directory)),
+        database=database,
+        disk=disk,
+        bus=bus,
+        registry=registry,
+        reactor=reactor,
+    )
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(
         Portal(realm, [checker]),

@@ -1,19 +1,19 @@
-"""From a login to an avatar: the user's storage is opened and his filesystem composed."""
+"""From a login to an avatar: the user's storages are opened and his filesystem composed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Protocol, cast
 
 from twisted.conch.interfaces import IConchUser
 from twisted.cred.portal import IRealm
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Interface, implementer
 
-from conchgo.accounts.model import FilePattern, User
+from conchgo.accounts.model import FilePattern, Folder, User
 from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
@@ -22,14 +22,14 @@ from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
-from conchgo.paths import ROOT, VirtualPath
+from conchgo.paths import VirtualPath
 from conchgo.sessions.avatar import Avatar
+from conchgo.sessions.directories import identity_of
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
-from conchgo.sessions.storages import identity_of, open_start_directory
+from conchgo.sessions.storages import Storages, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
-from conchgo.storage.interface import Storage
-from conchgo.vfs.compose import Mount, View, compose
+from conchgo.vfs.compose import View, compose, joined
 from conchgo.vfs.filtered import Names
 
 #: As IRealm wants it: interface, avatar, logout.
@@ -44,18 +44,25 @@ class Connected(Protocol):
 
 @implementer(IRealm)
 class Realm:
-    """Gives avatars. `open_storage` opens a user's storage; it may block."""
+    """Gives avatars. `folder` finds a folder's record, in `database`; `open_storages` opens what a user has, in `disk`.
+
+    Both may block.
+    """
 
     def __init__(
         self,
         *,
-        open_storage: Callable[[User], Storage],
+        folder: Callable[[str], Folder | None],
+        open_storages: Callable[[User, Mapping[str, Folder]], Storages],
+        database: Runner,
         disk: Runner,
         bus: Bus,
         registry: Registry,
         reactor: IReactorTime,
     ) -> None:
-        self._open_storage = open_storage
+        self._folder = folder
+        self._open_storages = open_storages
+        self._database = database
         self._disk = disk
         self._bus = bus
         self._registry = registry
@@ -66,61 +73,83 @@ class Realm:
 
         Raises (in the Deferred):
             LoginRefused: the user has all the sessions that he may have.
-            ConchgoError: his storage can't be opened, or his permissions make no sense.
+            ConchgoError: his home can't be opened, or his permissions or patterns make no sense.
         """
         if IConchUser not in interfaces:
             raise NotImplementedError("conchgo has avatars for IConchUser only")
         login, connected = cast(Login, avatarId), cast(Connected, mind)
         user = login.user
-        permissions = _permissions(tuple(user.permissions.items()))
+        permissions, names = _permissions(tuple(user.permissions.items())), _names(user.filters.file_patterns)
         if not self._registry.has_room(user.username, user.max_sessions):
             raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
-        opened: Deferred[Storage] = self._disk.run(user.username, self._prepared, user)
-        return opened.addCallback(self._logged_in, login, permissions, connected.connection_id)
 
-    def _prepared(self, user: User) -> Storage:
-        storage = self._open_storage(user)
+        def opened(folders: Mapping[str, Folder]) -> Deferred[Storages]:
+            return self._disk.run(user.username, self._prepared, user, folders)
+
+        return (
+            self._folders(user)
+            .addCallback(opened)
+            .addCallback(self._logged_in, login, permissions, names, connected.connection_id)
+        )
+
+    def _folders(self, user: User) -> Deferred[Mapping[str, Folder]]:
+        """The records of the user's folders, by name; those that are not there are left out."""
+        names = [folder.name for folder in user.virtual_folders]
+        return self._database.run(user.username, self._looked_up, names) if names else succeed({})
+
+    def _looked_up(self, names: Iterable[str]) -> Mapping[str, Folder]:
+        return {name: folder for name in names if (folder := self._folder(name)) is not None}
+
+    def _prepared(self, user: User, folders: Mapping[str, Folder]) -> Storages:
+        storages = self._open_storages(user, folders)
         try:
-            open_start_directory(storage, _start(user))
+            open_start_directory(joined(storages.mounts, storages.pinned), _start(user))
         except BaseException:
-            storage.close()
+            storages.close()
             raise
-        return storage
+        return storages
 
-    def _logged_in(self, storage: Storage, login: Login, permissions: Permissions, connection_id: str) -> _Avatar:
+    def _logged_in(
+        self, storages: Storages, login: Login, permissions: Permissions, names: Names, connection_id: str
+    ) -> _Avatar:
         user = login.user
         origin = Origin(user.username, connection_id, login.ip)
         runner = SessionRunner(self._disk)
         waits = Waits(self._reactor)
-        session = _Session(origin, self._bus, runner, waits, storage)
+        session = _Session(origin, self._bus, runner, waits, storages.close)
         avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=session.refuse)
         filesystem = compose(
             View(
-                mounts={ROOT: Mount(storage)},
+                mounts=storages.mounts,
+                pinned=storages.pinned,
                 permissions=permissions,
                 identity=identity_of(user),
                 origin=origin,
                 bus=self._bus,
                 start=_start(user),
-                names=_names(user.filters.file_patterns),
+                names=names,
             )
         )
         avatar.files = FilesystemAdapter(avatar, filesystem, PatientRunner(runner, waits), user.username)
         self._bus.publish(Event("login", origin, method=login.method))
+        for point, reason in storages.broken.items():
+            self._bus.publish(Event("mount", origin, status="failed", path=point, reason=reason))
         return IConchUser, avatar, session.logout
 
 
 class _Session:
     """What is told of a session besides its files, and its end."""
 
-    __slots__ = ("_began", "_bus", "_origin", "_runner", "_storage", "_waits")
+    __slots__ = ("_began", "_bus", "_close", "_origin", "_runner", "_waits")
 
-    def __init__(self, origin: Origin, bus: Bus, runner: SessionRunner, waits: Waits, storage: Storage) -> None:
+    def __init__(
+        self, origin: Origin, bus: Bus, runner: SessionRunner, waits: Waits, close: Callable[[], None]
+    ) -> None:
         self._origin = origin
         self._bus = bus
         self._runner = runner
         self._waits = waits
-        self._storage = storage
+        self._close = close
         self._began = time.monotonic()
 
     def refuse(self, action: str, reason: str) -> None:
@@ -129,7 +158,7 @@ class _Session:
     def logout(self) -> None:
         self._bus.publish(Event("logout", self._origin, elapsed=time.monotonic() - self._began))
         self._waits.cancel()
-        self._runner.when_idle(self._storage.close)
+        self._runner.when_idle(self._close)
 
 
 @lru_cache

@@ -1,47 +1,83 @@
-"""The storage of a user, and what must be there before the first request."""
+"""What a session has open: the storages of its user, by the paths where they are mounted."""
 
 from __future__ import annotations
 
 import os
-from contextlib import closing, suppress
-from typing import Final
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
 
-from conchgo.accounts.model import User
-from conchgo.errors import AlreadyExists, ConchgoError, Failure, NotFound
+from conchgo.accounts.enforcement import unenforced_in_folder
+from conchgo.accounts.model import Folder, User
+from conchgo.errors import AlreadyExists, ConchgoError, Failure
 from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.charges import folder_charge, home_charge
+from conchgo.sessions.directories import Directories
 from conchgo.storage.interface import Storage
 from conchgo.storage.links import LinkEncountered
-from conchgo.storage.local import LocalStorage
-from conchgo.vfs.interface import Identity
-
-#: For chown(2): leave that one as it is.
-_UNCHANGED: Final = -1
+from conchgo.storage.refusing import Refusing
+from conchgo.vfs.compose import Mount
 
 
-def open_local(user: User, umask: int, base: str = "/") -> LocalStorage:
-    """The user's home directory, made if it is missing.
+@dataclass(frozen=True, slots=True)
+class Storages:
+    """Open storages, and what a `View` needs to know of them.
 
-    Links are followed on the way to `base`, where the administrator has the homes, and nowhere else: a home may lie in
-    that of another user, who could put a link in its place and so give this one any directory of the system.
+    `broken` tells, by path, why a folder could not be opened: every request in there fails, the others don't.
+    """
+
+    mounts: Mapping[VirtualPath, Mount]
+    pinned: frozenset[VirtualPath] = frozenset()
+    broken: Mapping[VirtualPath, str] = field(default_factory=dict)
+
+    def close(self) -> None:
+        for mount in self.mounts.values():
+            mount.storage.close()
+
+
+def open_storages(directories: Directories, user: User, folders: Mapping[str, Folder]) -> Storages:
+    """The user's home and folders, of which `folders` are the records. A folder at the root is in the home's place.
 
     Raises:
-        Failure: it can't be made or opened; the text names no real path.
+        Failure: what is at the root can't be opened.
     """
-    try:
-        home, top = VirtualPath.parse(os.fsencode(user.home_dir)), VirtualPath.parse(os.fsencode(base))
-        if not home.is_within(top):
-            top = ROOT
-        below = VirtualPath(home.relative_to(top))
-        try:
-            return LocalStorage(bytes(top), below, umask=umask, owner=_owner(user))
-        except NotFound:
-            _make_home(bytes(top), below, umask, _owner(user))
-            return LocalStorage(bytes(top), below, umask=umask, owner=_owner(user))
-    except LinkEncountered as error:
-        reason = "there is a symbolic link on the way to it; look who made it, and write home_dir without links"
-        raise Failure(f"the home directory can't be opened: {reason}") from error
-    except ConchgoError as error:
-        raise Failure(f"the home directory can't be made or opened: {error.text}") from error
+    virtual = {_parsed(folder.virtual_path): folder for folder in user.virtual_folders}
+    mounts: dict[VirtualPath, Mount] = {}
+    real: dict[VirtualPath, str] = {}
+    broken: dict[VirtualPath, str] = {}
+    with ExitStack() as opened:
+        opened.callback(Storages(mounts).close)
+        if ROOT not in virtual:
+            mounts[ROOT] = Mount(directories.home(user), home_charge(user))
+            real[ROOT] = user.home_dir
+        for point, folder in virtual.items():
+            try:
+                record = _usable(folder.name, folders)
+                storage: Storage = directories.folder(record, user)
+                real[point] = record.mapped_path
+            except Failure as error:
+                if point.is_root:
+                    raise
+                broken[point] = error.text
+                storage = Refusing(partial(Failure, f"the folder {folder.name} is not available"))
+            mounts[point] = Mount(storage, folder_charge(user, folder))
+        make_ways(mounts)
+        pinned = _pinned(real)
+        opened.pop_all()
+    return Storages(mounts, pinned, broken)
+
+
+def make_ways(mounts: Mapping[VirtualPath, Mount]) -> None:
+    """Make the directories that lead to mounts, where they are missing: so more can be made in them.
+
+    What can't be made is there all the same for whoever looks (`Mounted`), and empty but for what leads on.
+    """
+    for point in mounts:
+        above = next((path for path in point.parent.ancestors() if path in mounts), ROOT)
+        for depth in range(len(above.parts) + 1, len(point.parts)):
+            with suppress(ConchgoError):
+                mounts[above].storage.mkdir(VirtualPath(point.parts[len(above.parts) : depth]))
 
 
 def open_start_directory(storage: Storage, start: VirtualPath) -> None:
@@ -55,27 +91,28 @@ def open_start_directory(storage: Storage, start: VirtualPath) -> None:
             return
 
 
-def identity_of(user: User) -> Identity:
-    """Who the session is on disk: the user's own ids where set and the server can give files away, else its own."""
-    uid, gid = _owner(user) or (_UNCHANGED, _UNCHANGED)
-    return Identity(
-        user.username,
-        os.geteuid() if uid == _UNCHANGED else uid,
-        os.getegid() if gid == _UNCHANGED else gid,
+def _usable(name: str, folders: Mapping[str, Folder]) -> Folder:
+    folder = folders.get(name)
+    if folder is None:
+        raise Failure(f"the folder {name} is not there any more")
+    fields = unenforced_in_folder(folder)
+    if fields:
+        raise Failure(f"the folder {name} has fields that are not enforced yet: {', '.join(fields)}")
+    return folder
+
+
+def _pinned(real: Mapping[VirtualPath, str]) -> frozenset[VirtualPath]:
+    """Where in the tree a directory can be seen that is mounted elsewhere in it: it would be gone there too."""
+    if len(real) == 1:
+        return frozenset()
+    places = {point: VirtualPath.parse(os.path.realpath(os.fsencode(path))) for point, path in real.items()}
+    return frozenset(
+        VirtualPath(point.parts + inner.relative_to(outer))
+        for point, outer in places.items()
+        for inner in places.values()
+        if inner != outer and inner.is_within(outer)
     )
 
 
-def _owner(user: User) -> tuple[int, int] | None:
-    """Only root can give files away."""
-    if os.geteuid() != 0 or not (user.uid or user.gid):
-        return None
-    return user.uid or _UNCHANGED, user.gid or _UNCHANGED
-
-
-def _make_home(top: bytes, below: VirtualPath, umask: int, owner: tuple[int, int] | None) -> None:
-    """The directories above it are the server's own."""
-    for depth in range(1, len(below.parts) + 1):
-        made = VirtualPath(below.parts[:depth])
-        storage = LocalStorage(top, umask=umask, owner=owner if made == below else None)
-        with closing(storage), suppress(AlreadyExists):
-            storage.mkdir(made)
+def _parsed(path: str) -> VirtualPath:
+    return VirtualPath.parse(path.encode("utf-8", "surrogateescape"))

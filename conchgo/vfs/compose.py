@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from conchgo.accounts.permissions import Permissions
@@ -51,7 +51,7 @@ def compose(view: View) -> Filesystem:
 
     Twice, if there is a storage that answers at once.
     """
-    mounted = joined(view)
+    mounted = joined(view.mounts, view.pinned)
     may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None) -> AuditedFilesystem:
@@ -65,7 +65,7 @@ def compose(view: View) -> Filesystem:
     return composed(mounted, None if at_once is None else composed(at_once, None))
 
 
-def joined(view: View) -> Storage:
-    """The view's storages as one tree."""
-    storages = {point: mount.storage for point, mount in view.mounts.items()}
-    return storages[ROOT] if len(storages) == 1 else Mounted(storages, view.pinned)
+def joined(mounts: Mapping[VirtualPath, Mount], pinned: Iterable[VirtualPath] = ()) -> Storage:
+    """The storages as one tree."""
+    storages = {point: mount.storage for point, mount in mounts.items()}
+    return storages[ROOT] if len(storages) == 1 else Mounted(storages, pinned)

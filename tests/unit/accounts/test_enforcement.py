@@ -76,7 +76,6 @@ def test_a_plain_user_has_nothing_unenforced() -> None:
     [
         ("quota_size", 1),
         ("quota_files", 1),
-        ("virtual_folders", [{"name": "x", "virtual_path": "/x"}]),
         ("groups", [{"name": "x", "type": 1}]),
         ("upload_bandwidth", 1),
         ("download_bandwidth", 1),
@@ -131,9 +130,11 @@ def test_harmless_names_are_harmless_only_at_their_own_place() -> None:
 def test_a_part_of_a_folder_is_not_enforced() -> None:
     folder = {"name": "x", "virtual_path": "/x", "quota_size": -1, "quota_files": -1, "subpath": "/deep"}
     record = {**PLAIN, "virtual_folders": [folder]}
-    assert "virtual_folders.subpath" in unenforced(from_record(record))
+    assert unenforced(from_record(record)) == ["virtual_folders.subpath"]
     record = {**PLAIN, "virtual_folders": [{**folder, "subpath": ""}]}
-    assert "virtual_folders.subpath" not in unenforced(from_record(record))
+    assert unenforced(from_record(record)) == []
+    record = {**PLAIN, "virtual_folders": [{**folder, "subpath": "", "quota_size": 5, "quota_files": 0}]}
+    assert unenforced(from_record(record)) == ["virtual_folders.quota_size"]
 
 
 def test_a_folder_elsewhere_is_not_enforced() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
@@ -9,24 +10,27 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from conchgo.accounts.model import Filters, User
+from conchgo.accounts.model import Filters, Folder, User, VirtualFolder
 from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
 from conchgo.edge.pools import Inline
 from conchgo.errors import Failure, InvalidArgument, LoginRefused, NotADirectory, PermissionDenied
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.storages import Storages
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.compose import Mount
 from conchgo.vfs.interface import Filesystem
-from tests.permission_table import prepare, snapshot
+from tests.permission_table import DIRECTORY, prepare, snapshot
 from tests.unit.sessions.helpers import WrittenProgram
 
 ALICE = User("alice", "/srv/alice")
+MEMBER = replace(ALICE, virtual_folders=(VirtualFolder("team", "/in"),))
 
 
 @dataclass
@@ -61,27 +65,33 @@ class SlowRunner:
 
 class RealmTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.storage = ClosableStorage()
+        self.storage, self.inner = ClosableStorage(), ClosableStorage()
+        self.folders = {"team": Folder("team", "/srv/team")}
+        self.pinned: frozenset[VirtualPath] = frozenset()
+        self.broken: dict[VirtualPath, str] = {}
         self.events: list[Event] = []
         self.registry = Registry(1024)
         self.opened: list[str] = []
 
-    def realm(self, disk: Any = None) -> Realm:
+    def realm(self, disk: Any = None, database: Any = None) -> Realm:
         return Realm(
-            open_storage=self.open_storage,
+            folder=self.folders.get,
+            open_storages=self.open_storages,
+            database=database or Inline(),
             disk=disk or Inline(),
             bus=Bus(self.events.append),
             registry=self.registry,
             reactor=Clock(),
         )
 
-    def open_storage(self, user: User) -> ClosableStorage:
+    def open_storages(self, user: User, folders: Mapping[str, Folder]) -> Storages:
         self.opened.append(user.username)
-        return self.storage
+        mounts = {VirtualPath.parse(b"/in"): Mount(self.inner) for _ in folders}
+        return Storages({ROOT: Mount(self.storage), **mounts}, self.pinned, self.broken)
 
-    def login(self, user: User = ALICE, disk: Any = None) -> Deferred[Any]:
+    def login(self, user: User = ALICE, disk: Any = None, database: Any = None) -> Deferred[Any]:
         login = Login(user, "password", "192.0.2.7")
-        return Inline().run("", self.realm(disk).requestAvatar, login, Connection(), IConchUser)
+        return Inline().run("", self.realm(disk, database).requestAvatar, login, Connection(), IConchUser)
 
     def filesystem(self, avatar: Avatar) -> Filesystem:
         adapter = ISFTPServer(avatar)
@@ -162,10 +172,10 @@ class RealmTests(SynchronousTestCase):
         self.successResultOf(self.login(user))
 
     def test_a_storage_that_cannot_be_opened_is_told(self) -> None:
-        def fail(user: User) -> ClosableStorage:
+        def fail(user: User, folders: Mapping[str, Folder]) -> Storages:
             raise Failure("the home directory can't be made")
 
-        self.open_storage = fail  # type: ignore[method-assign]
+        self.open_storages = fail  # type: ignore[method-assign]
         self.failureResultOf(self.login(), Failure)
         self.assertEqual(self.events, [])
 
@@ -173,6 +183,52 @@ class RealmTests(SynchronousTestCase):
         prepare(self.storage, {b"/file": b""})
         self.failureResultOf(self.login(replace(ALICE, filters=Filters(start_directory="/file/x"))), NotADirectory)
         self.assertEqual(self.storage.closed, 1)
+
+    def test_folders_are_looked_up_in_the_database_and_mounted(self) -> None:
+        database, disk = SlowRunner(), SlowRunner()
+        login = self.login(MEMBER, disk, database)
+        self.assertEqual((len(database.waiting), len(disk.waiting)), (1, 0))
+        database.work_off()
+        self.assertEqual(len(disk.waiting), 1)
+        disk.work_off()
+        _, avatar, logout = self.successResultOf(login)
+        filesystem = self.filesystem(avatar)
+        filesystem.mkdir(VirtualPath((b"in", b"made")))
+        self.assertEqual(snapshot(self.inner).keys(), {b"/made"})
+        with self.assertRaises(PermissionDenied):
+            filesystem.rmdir(VirtualPath((b"in",)))
+        logout()
+        self.assertEqual((self.storage.closed, self.inner.closed), (1, 1))
+
+    def test_a_user_without_folders_asks_no_database(self) -> None:
+        database = SlowRunner()
+        self.successResultOf(self.login(database=database))
+        self.assertEqual(database.owners, [])
+
+    def test_the_session_may_start_in_a_folder(self) -> None:
+        user = replace(MEMBER, filters=Filters(start_directory="/in/deep"))
+        self.successResultOf(self.login(user))
+        self.assertEqual((snapshot(self.storage).keys(), snapshot(self.inner).keys()), (set(), {b"/deep"}))
+
+    def test_what_is_pinned_stays(self) -> None:
+        prepare(self.storage, {b"/p": DIRECTORY})
+        self.pinned = frozenset({VirtualPath((b"p",))})
+        _, avatar, _ = self.successResultOf(self.login(MEMBER))
+        with self.assertRaises(PermissionDenied):
+            self.filesystem(avatar).rmdir(VirtualPath((b"p",)))
+
+    def test_a_folder_that_cannot_be_opened_is_told(self) -> None:
+        path = VirtualPath((b"in",))
+        self.broken[path] = "it is away"
+        self.successResultOf(self.login(MEMBER))
+        self.assertEqual(self.told(), [("login", "ok"), ("mount", "failed")])
+        self.assertEqual((self.events[1].path, self.events[1].reason), (path, "it is away"))
+
+    def test_the_record_of_a_folder_that_is_gone_is_not_handed_on(self) -> None:
+        self.folders.clear()
+        _, avatar, _ = self.successResultOf(self.login(MEMBER))
+        self.assertEqual(self.opened, ["alice"])
+        self.filesystem(avatar).mkdir(VirtualPath((b"in",)))
 
     def test_permissions_that_make_no_sense_open_nothing(self) -> None:
         self.failureResultOf(self.login(replace(ALICE, permissions={"/": ("fly",)})), InvalidArgument)

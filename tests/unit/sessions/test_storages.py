@@ -1,104 +1,148 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conchgo.accounts.model import User
-from conchgo.errors import ConchgoError, Failure, NotADirectory
-from conchgo.paths import VirtualPath
-from conchgo.sessions.storages import identity_of, open_local, open_start_directory
+from conchgo.accounts.model import Folder, User, VirtualFolder
+from conchgo.errors import ConchgoError, Failure, NotADirectory, PermissionDenied
+from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.interface import Limits
+from conchgo.sessions.directories import Directories
+from conchgo.sessions.storages import Storages, make_ways, open_start_directory, open_storages
 from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.compose import Mount, joined
+from tests.contract.storage.helpers import descriptors
 from tests.permission_table import DIRECTORY, Link, prepare, snapshot
 
 p = VirtualPath.parse
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-as_anybody = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+
+def opened(tmp_path: Path, mounts: dict[str, str], real: dict[str, str] | None = None, **user: Any) -> Storages:
+    """The storages of a user with these folders: virtual path to name; `real` says where one is, if not at its name."""
+    virtual = tuple(VirtualFolder(name, path) for path, name in mounts.items())
+    where = {**{name: name for name in mounts.values()}, **(real or {})}
+    folders = {name: Folder(name, f"{tmp_path}/{path}") for name, path in where.items()}
+    return open_storages(
+        Directories(0o022), User("alice", f"{tmp_path}/home", virtual_folders=virtual, **user), folders
+    )
 
 
-@pytest.fixture(autouse=True)
-def strict_umask() -> Iterator[None]:
-    """The process' umask must not matter."""
-    before = os.umask(0o077)
-    yield
-    os.umask(before)
+def test_a_user_without_folders_has_a_home(tmp_path: Path) -> None:
+    storages = opened(tmp_path, {}, quota_size=5, quota_files=6)
+    assert storages.mounts.keys() == {ROOT}
+    charge = storages.mounts[ROOT].charge
+    assert charge is not None
+    assert (charge.storage, charge.domains) == ("user:alice", (("user:alice", Limits(5, 6)),))
+    assert (tmp_path / "home").is_dir()
+    storages.close()
 
 
-def mode_of(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+def test_home_and_folders_are_made_and_so_are_the_ways_to_them(tmp_path: Path) -> None:
+    storages = opened(tmp_path, {"/team": "t", "/v/w/far": "f", "/team/a/b/deep": "d"})
+    assert set(map(bytes, storages.mounts)) == {b"/", b"/team", b"/v/w/far", b"/team/a/b/deep"}
+    found = {os.path.relpath(path, tmp_path) for path, _, _ in os.walk(tmp_path)} - {"."}
+    assert found == {"home", "home/v", "home/v/w", "t", "t/a", "t/a/b", "f", "d"}
+    assert (storages.pinned, storages.broken) == (frozenset(), {})
+    storages.close()
 
 
-@pytest.mark.parametrize("home", ["home", "home/", "above/home", "above/./home//"])
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o002, 0o775), (0o077, 0o700)])
-def test_a_missing_home_is_made_with_the_umask(tmp_path: Path, home: str, umask: int, mode: int) -> None:
-    storage = open_local(User("alice", f"{tmp_path}/{home}"), umask)
-    storage.mkdir(p(b"/inside"))
-    storage.close()
-    assert mode_of(tmp_path / home) == mode
-    assert mode_of(tmp_path / home / "inside") == mode
+def test_who_pays_for_a_folder(tmp_path: Path) -> None:
+    virtual = (VirtualFolder("in", "/in"), VirtualFolder("own", "/own", included=False, quota_size=7))
+    folders = {name: Folder(name, f"{tmp_path}/{name}") for name in ("in", "own")}
+    user = User("alice", f"{tmp_path}/home", virtual_folders=virtual, quota_files=9)
+    storages = open_storages(Directories(0o022), user, folders)
+    charges = {bytes(path): mount.charge for path, mount in storages.mounts.items()}
+    included, own = charges[b"/in"], charges[b"/own"]
+    assert included is not None
+    assert own is not None
+    assert (included.storage, own.storage) == ("folder:in", "folder:own")
+    assert included.domains == (("folder:in", Limits()), ("user:alice", Limits(None, 9)))
+    assert own.domains == (("folder:own", Limits(7, None)),)
+    storages.close()
 
 
-@as_root
-@pytest.mark.parametrize(("uid", "gid"), [(1234, 2345), (1234, 0), (0, 2345), (0, 0)])
-@pytest.mark.parametrize("home", ["home", "above/home/"])
-def test_a_missing_home_is_given_to_the_user_and_nothing_above(tmp_path: Path, uid: int, gid: int, home: str) -> None:
-    storage = open_local(User("alice", f"{tmp_path}/{home}", uid=uid, gid=gid), 0o022)
-    storage.mkdir(p(b"/inside"))
-    storage.close()
-    for path in (tmp_path / home, tmp_path / home / "inside"):
-        assert (path.stat().st_uid, path.stat().st_gid) == (uid, gid)
-    if "above" in home:
-        assert (tmp_path / "above").stat().st_uid == 0
+def test_a_folder_at_the_root_is_in_the_place_of_the_home(tmp_path: Path) -> None:
+    storages = opened(tmp_path, {"/": "t", "/x": "x"})
+    storages.mounts[ROOT].storage.mkdir(p(b"/made"))
+    storages.close()
+    assert sorted(os.listdir(tmp_path)) == ["t", "x"]
+    assert os.listdir(tmp_path / "t") == ["made"]
 
 
-def test_a_home_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    home.chmod(0o751)
-    open_local(User("alice", str(home), uid=1234, gid=1234), 0o022).close()
-    assert mode_of(home) == 0o751
-    assert home.stat().st_uid == os.geteuid()
+@pytest.mark.parametrize("broken", ["file", "link", "missing", "elsewhere"])
+def test_a_folder_that_cannot_be_opened_breaks_nothing_else(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(".")
+    virtual = (VirtualFolder("good", "/good"), VirtualFolder(broken, "/bad"))
+    folders = {name: Folder(name, f"{tmp_path}/{name}") for name in ("good", "file", "link")}
+    folders["elsewhere"] = Folder("elsewhere", f"{tmp_path}/elsewhere", extra={"filesystem": {"provider": 1}})
+    user = User("alice", f"{tmp_path}/home", virtual_folders=virtual)
+    (tmp_path / "home" / "bad").mkdir(parents=True)
+    (tmp_path / "home" / "bad" / "secret").touch()
+    storages = open_storages(Directories(0o022), user, folders)
+    assert storages.broken.keys() == {p(b"/bad")}
+    reason = storages.broken[p(b"/bad")]
+    assert f"the folder {broken} " in reason
+    assert str(tmp_path) not in reason
+    storages.mounts[p(b"/good")].storage.mkdir(p(b"/x"))
+    for path in (b"/bad", b"/bad/secret"):
+        with pytest.raises(Failure, match=f"the folder {broken} is not available"):
+            joined(storages.mounts).lstat(p(path))
+    storages.close()
+    assert not (tmp_path / "elsewhere").exists()
 
 
-def test_homes_may_lie_behind_a_link_of_the_administrator(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", ["/", "/x"])
+def test_nothing_stays_open_where_the_root_cannot_be_opened(tmp_path: Path, at: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "home").touch()
+    before = descriptors()
+    with pytest.raises(Failure):
+        opened(tmp_path, {"/y": "good", at: "file"})
+    assert descriptors() == before
+
+
+def test_the_directory_of_a_folder_that_lies_in_the_home_is_pinned(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "homes").symlink_to("real")
-    for _ in range(2):
-        storage = open_local(User("alice", str(tmp_path / "homes" / "alice")), 0o022, str(tmp_path / "homes"))
-        storage.close()
-    assert (tmp_path / "real" / "alice").is_dir()
+    home = f"{tmp_path}/homes/alice"
+    user = User("alice", home, virtual_folders=(VirtualFolder("in", "/m"), VirtualFolder("out", "/out")))
+    folders = {"in": Folder("in", f"{tmp_path}/real/alice/p/q"), "out": Folder("out", f"{tmp_path}/real/alice2")}
+    storages = open_storages(Directories(0o022, f"{tmp_path}/homes"), user, folders)
+    assert storages.pinned == {p(b"/p/q")}
+    tree = joined(storages.mounts, storages.pinned)
+    with pytest.raises(PermissionDenied):
+        tree.rmdir(p(b"/p/q"))
+    storages.close()
 
 
-@pytest.mark.parametrize("home", ["team/link", "team/link/home", "team/link/below"])
-@pytest.mark.parametrize("base", ["/", "homes"])
-def test_a_home_in_that_of_another_user_who_puts_a_link_there(tmp_path: Path, home: str, base: str) -> None:
-    outside = tmp_path / "outside"
-    (outside / "below").mkdir(parents=True)
-    (tmp_path / "homes" / "team").mkdir(parents=True)
-    (tmp_path / "homes" / "team" / "link").symlink_to(outside)
-    with pytest.raises(Failure, match="symbolic link") as failed:
-        open_local(User("alice", str(tmp_path / "homes" / home)), 0o022, str(tmp_path / base))
-    assert str(tmp_path) not in failed.value.text
-    assert os.listdir(outside) == ["below"]
+def test_a_home_in_a_folder_is_pinned_in_the_folder(tmp_path: Path) -> None:
+    storages = opened(tmp_path, {"/all": "all"}, {"all": "."})
+    assert storages.pinned == {p(b"/all/home")}
+    storages.close()
+    same = opened(tmp_path, {"/again": "again"}, {"again": "home"})
+    assert same.pinned == frozenset()
+    same.close()
 
 
-@pytest.mark.parametrize("home", ["file", "file/below", "dangling"])
-def test_a_home_that_cannot_be_opened_is_told_without_its_path(tmp_path: Path, home: str) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises(Failure, match="home directory") as failed:
-        open_local(User("alice", str(tmp_path / home)), 0o022)
-    assert str(tmp_path) not in failed.value.text
+def test_what_is_in_the_way_stays(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "file").touch()
+    (tmp_path / "home" / "link").symlink_to("/tmp")
+    storages = opened(tmp_path, {"/file/x/y": "a", "/link/y/z": "b", "/" + "n" * 300 + "/z": "c"})
+    assert sorted(os.listdir(tmp_path / "home")) == ["file", "link"]
+    tree = joined(storages.mounts)
+    assert {bytes(path) for path in storages.mounts if tree.lstat(path)} >= {b"/file/x/y", b"/link/y/z"}
+    storages.close()
 
 
-@as_anybody
-def test_a_home_that_may_not_be_made_is_told_without_its_path() -> None:
-    with pytest.raises(Failure, match="home directory can't be made"):
-        open_local(User("alice", "/proc/home"), 0o022)
+def test_ways_are_made_in_the_storage_that_they_lie_in() -> None:
+    home, team, deep = MemoryStorage(), MemoryStorage(), MemoryStorage()
+    make_ways({p(b"/t/u"): Mount(team), p(b"/t/u/v/w/x"): Mount(deep), ROOT: Mount(home)})
+    assert (snapshot(home).keys(), snapshot(team).keys(), snapshot(deep)) == ({b"/t"}, {b"/v", b"/v/w"}, {})
 
 
 def test_the_start_directory_is_made() -> None:
@@ -124,17 +168,3 @@ def test_a_file_in_the_place_of_the_start_directory_is_an_error() -> None:
         open_start_directory(storage, p(b"/f/x"))
     with pytest.raises(ConchgoError):
         open_start_directory(storage, p(b"/" + b"x" * 256))
-
-
-def test_the_session_is_who_its_files_belong_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getegid", lambda: 50)
-    for euid, expected in (
-        (0, {(7, 8): (7, 8), (7, 0): (7, 50), (0, 8): (0, 8), (0, 0): (0, 50)}),
-        (5, {(7, 8): (5, 50), (0, 0): (5, 50)}),
-    ):
-        monkeypatch.setattr(os, "geteuid", lambda euid=euid: euid)
-        for (uid, gid), (its_uid, its_gid) in expected.items():
-            identity = identity_of(User("alice", "/home", uid=uid, gid=gid))
-            assert (identity.uid, identity.gid) == (its_uid, its_gid)
-            assert identity.user_name(its_uid) == identity.group_name(its_gid) == "alice"
-            assert identity.user_name(its_uid + 1) == identity.group_name(its_gid + 1) == ""

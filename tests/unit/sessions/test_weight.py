@@ -15,12 +15,15 @@ from conchgo.accounts.model import User
 from conchgo.auth.credentials import IPasswordLogin, Login
 from conchgo.edge.pools import Inline
 from conchgo.events.bus import Bus
+from conchgo.paths import ROOT
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.storages import Storages
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.settings import SSHSettings
 from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.compose import Mount
 from tests.ssh_client import ModernClient, channel_data, log_in, start
 from tests.ssh_server import HOST_KEY
 
@@ -38,7 +41,15 @@ class Everybody:
 
 def factory() -> ServerFactory:
     storage, clock, bus = MemoryStorage(), Clock(), Bus()
-    realm = Realm(open_storage=lambda user: storage, disk=Inline(), bus=bus, registry=Registry(1024), reactor=clock)
+    realm = Realm(
+        folder=lambda name: None,
+        open_storages=lambda user, folders: Storages({ROOT: Mount(storage)}),
+        database=Inline(),
+        disk=Inline(),
+        bus=bus,
+        registry=Registry(1024),
+        reactor=clock,
+    )
     return ServerFactory(
         Portal(realm, [Everybody()]),
         [HOST_KEY],
