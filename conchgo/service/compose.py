@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -17,17 +18,21 @@ from conchgo.auth.checker import Checker
 from conchgo.edge.pools import Pool
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
+from conchgo.events.lines import STANDARD_ERROR, LineFile
 from conchgo.service.accounts import account_store, make_directory
 from conchgo.service.algorithms import algorithm_set
 from conchgo.service.errors import StartError
+from conchgo.service.handover import private_texts
 from conchgo.service.limits import file_limit
-from conchgo.service.listeners import endpoint
+from conchgo.service.listeners import endpoints
 from conchgo.service.server import Parts, Server
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection
+from conchgo.service.workers import Supervisor
 from conchgo.sessions.directories import Directories
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.storages import open_storages
+from conchgo.ssh.algorithms import HOST_SIGNATURES
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
 from conchgo.ssh.settings import SSHSettings
@@ -36,21 +41,29 @@ from conchgo.ssh.settings import SSHSettings
 _MAX_BANNER: Final = 64 * 1024
 
 
-def compose(reactor: Any, settings: Settings) -> Server:
+def compose(
+    reactor: Any,
+    settings: Settings,
+    host_keys: Sequence[Key] | None = None,
+    listen: Mapping[str, IStreamServerEndpoint] | None = None,
+    counted: Callable[[int], None] = lambda count: None,
+) -> Server:
     """The server that `settings` describe. Blocks: it reads keys, and brings the database up to date.
+
+    A worker is given the host keys, and where to listen; it tells `counted` how many connections it has.
 
     Raises:
         StartError: something that it needs is not there.
     """
     os.umask(int(settings.users.umask, 8))
-    listen = {f"ssh.listen: {text}": endpoint(reactor, text) for text in settings.ssh.listen}
+    listen = endpoints(reactor, settings) if listen is None else listen
     store, close = account_store(settings)
     make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)
     return assemble(
         reactor,
         store=store,
-        host_keys=_host_keys(settings.ssh.host_key_directory),
+        host_keys=_host_keys(settings.ssh.host_key_directory) if host_keys is None else host_keys,
         listen=listen,
         ssh=settings.ssh,
         banner=read_banner(settings.ssh.banner_file),
@@ -59,8 +72,30 @@ def compose(reactor: Any, settings: Settings) -> Server:
         base_directory=settings.users.base_directory,
         audit=audit,
         grace_time=settings.service.grace_time,
+        counted=counted,
         close=close,
     )
+
+
+def supervise(reactor: Any, settings: Settings, failed: Callable[[str], None]) -> Supervisor:
+    """The main process of `service.workers` above 1. What would prevent their start is found here and now.
+
+    `failed` is called with the reason where one can't start all the same.
+
+    Raises:
+        StartError: something that they need is not there.
+    """
+    os.umask(int(settings.users.umask, 8))
+    listen = endpoints(reactor, settings)
+    _, close = account_store(settings)
+    close()
+    make_directory("users.base_directory", settings.users.base_directory)
+    with _as_audit_file(settings.log.audit_file):
+        LineFile(settings.log.audit_file or STANDARD_ERROR).close()
+    keys = _host_keys(settings.ssh.host_key_directory)
+    _check_signatures(settings.ssh, keys)
+    read_banner(settings.ssh.banner_file)
+    return Supervisor(reactor, settings, private_texts(keys), listen, failed)
 
 
 def assemble(
@@ -76,6 +111,7 @@ def assemble(
     base_directory: str = "/",
     banner: bytes = b"",
     audit: AuditLog | None = None,
+    counted: Callable[[int], None] = lambda count: None,
     close: Callable[[], None] = lambda: None,
 ) -> Server:
     """A server from its parts, wherever they come from.
@@ -83,6 +119,7 @@ def assemble(
     Raises:
         StartError: the algorithms that `ssh` lists are not known, or of no use with these host keys.
     """
+    _check_signatures(ssh, host_keys)
     # Each channel bounds its own work; this is for hundreds of one user's channels, and no WRITE should be refused.
     disk = Pool(reactor, "disk", threads.disk, queue_limit=2**16)
     database = Pool(reactor, "database", threads.database)
@@ -119,10 +156,8 @@ def assemble(
             idle_timeout=ssh.idle_timeout,
         ),
         clock=reactor,
+        counted=counted,
     )
-    if not factory.host_signatures:
-        kinds = ", ".join(kind.decode("ascii") for kind in factory.privateKeys)
-        raise StartError(f"ssh.host_key_algorithms: none of these is for a host key that is there ({kinds})")
     factory.noisy = False
     return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
 
@@ -142,6 +177,13 @@ def read_banner(path: str) -> bytes:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
 
 
+def _check_signatures(ssh: SSHSection, keys: Sequence[Key]) -> None:
+    kinds = {key.sshType() for key in keys}
+    if not any(HOST_SIGNATURES[name] in kinds for name in algorithm_set(ssh).host_signatures):
+        names = ", ".join(key.sshType().decode("ascii") for key in keys)
+        raise StartError(f"ssh.host_key_algorithms: none of these is for a host key that is there ({names})")
+
+
 def _host_keys(directory: str) -> list[Key]:
     try:
         return load_host_keys(directory)
@@ -152,7 +194,13 @@ def _host_keys(directory: str) -> list[Key]:
 
 
 def _audit_log(path: str) -> AuditLog | None:
-    try:
+    with _as_audit_file(path):
         return AuditLog(path) if path else None
+
+
+@contextmanager
+def _as_audit_file(path: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise StartError(f"log.audit_file: {path}: {error.strerror}") from None

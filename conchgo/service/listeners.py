@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any, Final
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from conchgo.service.errors import StartError
-from conchgo.service.settings import ADDRESS
+from conchgo.service.settings import ADDRESS, Settings
 
 #: Connections that the kernel keeps for us while the reactor is busy.
 _BACKLOG: Final = 1024
+
+#: What gives plain TCP sockets, which several processes can accept on.
+_SHARABLE: Final = re.compile(rf"{ADDRESS.pattern}$|tcp:|tcp6:|systemd:domain=INET6?:")
+_NOT_SHARABLE: Final = "cannot be shared by several workers; use an address, or service.workers = 1"
 
 
 @implementer(IStreamServerEndpoint)
@@ -64,3 +72,47 @@ def endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
         raise StartError(f"ssh.listen: {text!r}: systemd has given no such socket") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise StartError(f"ssh.listen: {text!r}: {error}") from None
+
+
+def endpoints(reactor: Any, settings: Settings, systemd: bool = True) -> dict[str, IStreamServerEndpoint]:
+    """All of `ssh.listen`, by what the administrator calls them; those of systemd only when it starts the service.
+
+    Raises:
+        StartError: one can't be used.
+    """
+    found = {}
+    for text in settings.ssh.listen:
+        if settings.service.workers > 1 and not _SHARABLE.match(text):
+            raise StartError(f"ssh.listen: {text!r}: {_NOT_SHARABLE}")
+        if systemd or not text.startswith("systemd:"):
+            found[f"ssh.listen: {text}"] = endpoint(reactor, text)
+    return found
+
+
+def listening(name: str, started: Deferred[IListeningPort]) -> IListeningPort:
+    """The port, which every endpoint of a server has at once.
+
+    Raises:
+        StartError: it can't be had; `name` is what the administrator called it.
+    """
+    ports: list[IListeningPort] = []
+    failures: list[Failure] = []
+    started.addCallbacks(ports.append, failures.append)
+    if ports:
+        return ports[0]
+    reason = _reason(failures[0].value) if failures else "it takes too long"
+    raise StartError(f"{name}: {reason}")
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def shown(port: IListeningPort) -> str:
+    """Its address, for people."""
+    address = port.getHost()
+    if isinstance(address, IPv4Address | IPv6Address):
+        return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+    return str(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -42,14 +43,15 @@ _LEVELS: Final = {
 class JSONObserver:
     """Writes events to a file or to standard error ("-"); when that fails, it says so once on standard error."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, also: Mapping[str, int]) -> None:
         """Raises OSError: the file cannot be opened."""
         self._file = LineFile(path)
+        self._also = also
         self._failing = False
         self._writing = threading.Lock()
 
     def __call__(self, event: LogEvent) -> None:
-        line = as_line(event)
+        line = as_line({**event, **self._also})
         with self._writing:
             try:
                 self._file.write(line)
@@ -75,8 +77,8 @@ class _FromPython(logging.Handler):
         Logger(namespace=record.name).emit(level, "{text}", text=record.getMessage(), **failure)
 
 
-def observer(path: str, level: str) -> ILogObserver:
-    """What writes events of `level` ("debug", "info", "warn", "error") and above to `path`.
+def observer(path: str, level: str, **also: int) -> ILogObserver:
+    """What writes events of `level` ("debug", "info", "warn", "error") and above to `path`, and `also` with each.
 
     Raises:
         OSError: the file cannot be opened.
@@ -85,7 +87,7 @@ def observer(path: str, level: str) -> ILogObserver:
     predicate = LogLevelFilterPredicate(defaultLogLevel=threshold)
     for namespace, least in {**({} if level == "debug" else _QUIET), **_ALWAYS_QUIET}.items():
         predicate.setLogLevelForNamespace(namespace, max(least, threshold))
-    return FilteringLogObserver(JSONObserver(path), [predicate])
+    return FilteringLogObserver(JSONObserver(path, also), [predicate])
 
 
 def route_python_logging() -> None:
@@ -95,10 +97,10 @@ def route_python_logging() -> None:
     root.setLevel(logging.WARNING)
 
 
-def begin(path: str, level: str) -> None:
-    """Log from now on; standard output stays the program's own. For programs that twistd does not run."""
+def begin(path: str, level: str, **also: int) -> None:
+    """Log from now on, as `observer` says; standard output stays the program's own. For what twistd does not run."""
     route_python_logging()
-    globalLogBeginner.beginLoggingTo([observer(path, level)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([observer(path, level, **also)], redirectStandardIO=False)
 
 
 def as_line(event: LogEvent) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from typing import Any, Final, NoReturn
@@ -14,11 +15,12 @@ from twisted.python.components import Componentized
 
 from conchgo import __version__
 from conchgo.service import log
-from conchgo.service.compose import compose
+from conchgo.service.compose import compose, supervise
 from conchgo.service.errors import ConfigurationError, StartError
 from conchgo.service.limits import raise_file_limit
 from conchgo.service.server import Server
 from conchgo.service.settings import Settings, load, path_or_default
+from conchgo.service.workers import Supervisor
 
 #: Where twistd would write its process id unless told otherwise: the working directory, which may be `/`.
 _TWISTDS_PIDFILE: Final = "twistd.pid"
@@ -52,7 +54,7 @@ class ConchgoService(Service):
         self._path = path
         self._settings = settings
         self._foreground = foreground
-        self._server: Server | None = None
+        self._server: Server | Supervisor | None = None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """twistd asks the application for its log next."""
@@ -66,14 +68,16 @@ class ConchgoService(Service):
         log.route_python_logging()
         raise_file_limit()
         try:
-            server = compose(reactor, self._settings)
+            if self._settings.service.workers == 1:
+                server: Server | Supervisor = compose(reactor, self._settings)
+            else:
+                server = supervise(reactor, self._settings, self._failed)
             server.privilegedStartService()
         except StartError as error:
-            if self._settings.log.file != "-":
-                self._log.critical("{reason}", reason=str(error))
+            self._tell(str(error))
             if not self._foreground:
                 raise  # the process that started the daemon waits for twistd to pass this on
-            refuse(f"{self._path}: {error}")
+            raise SystemExit(1)
         self._server = server
 
     def startService(self) -> None:
@@ -88,6 +92,21 @@ class ConchgoService(Service):
         super().stopService()
         return succeed(None) if self._server is None else self._server.stopService()
 
+    def _tell(self, reason: str) -> None:
+        """Why there is no service: in the log, and for whoever has started it."""
+        if self._settings.log.file != "-":
+            self._log.critical("{reason}", reason=reason)
+        if self._foreground:
+            say(f"{self._path}: {reason}")
+
+    def _failed(self, reason: str) -> None:
+        """A worker can't start: end the others, and then with the status that says so. twistd knows only 0."""
+        from twisted.internet import reactor
+
+        self._tell(reason)
+        atexit.register(os._exit, 1)
+        reactor.stop()
+
 
 def makeService(options: Options) -> Service:
     """What twistd runs."""
@@ -99,9 +118,14 @@ def makeService(options: Options) -> Service:
 
 
 def refuse(line: str) -> NoReturn:
-    """End with one line on the real standard error: twistd has turned Python's into the log."""
-    os.write(2, f"conchgo: {line}\n".encode("utf-8", "backslashreplace"))
+    """End with one line."""
+    say(line)
     raise SystemExit(1)
+
+
+def say(line: str) -> None:
+    """On the real standard error: twistd has turned Python's into the log."""
+    os.write(2, f"conchgo: {line}\n".encode("utf-8", "backslashreplace"))
 
 
 def _observer(path: str, settings: Settings) -> Any:

@@ -7,21 +7,18 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet import tcp
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from conchgo.edge.pools import Pool
 from conchgo.events.audit import AuditLog
-from conchgo.service.errors import StartError
+from conchgo.service.listeners import listening, shown
 from conchgo.service.notify import notify
 from conchgo.sessions.registry import Registry
 from conchgo.ssh.factory import ServerFactory
@@ -62,13 +59,13 @@ class Server(Service):
     def privilegedStartService(self) -> None:
         """Raises StartError: an address cannot be listened on."""
         for name, endpoint in self._parts.listen.items():
-            port = _listening(name, endpoint.listen(self._parts.factory))
+            port = listening(name, endpoint.listen(self._parts.factory))
             if isinstance(port, tcp.Port):
                 port.transport = GatheringSocket
             self.ports.append(port)
         if self._parts.audit is not None:
             self._parts.audit.start()
-        self._log.info("listening on {addresses}", addresses=", ".join(_shown(port) for port in self.ports))
+        self._log.info("listening on {addresses}", addresses=", ".join(shown(port) for port in self.ports))
         self._reactor.callWhenRunning(notify, "READY=1")
 
     def stopService(self) -> Deferred[None]:
@@ -80,7 +77,7 @@ class Server(Service):
         notify("STOPPING=1")
         self._log.info("ending: transfers have {seconds} s to finish", seconds=parts.grace_time)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end_at_once)
+            signal.signal(number, self._second_signal)
         for port in self.ports:
             await maybeDeferred(port.stopListening)
         patience = self._reactor.callLater(parts.grace_time, parts.factory.disconnect_all)
@@ -103,32 +100,11 @@ class Server(Service):
             await deferLater(self._reactor, _CLOSING_STEP)
             left -= _CLOSING_STEP
 
-    def _end_at_once(self, number: int, frame: FrameType | None) -> None:
-        """The second signal."""
+    def _second_signal(self, number: int, frame: FrameType | None) -> None:
+        self.end_at_once(128 + number)
+
+    def end_at_once(self, status: int) -> NoReturn:
+        """End the process, with no more than what was done already in the audit log."""
         if self._parts.audit is not None:
             self._parts.audit.stop(_HASTY)
-        os._exit(128 + number)
-
-
-def _listening(name: str, started: Deferred[IListeningPort]) -> IListeningPort:
-    """The port, which every endpoint of a server has at once."""
-    ports: list[IListeningPort] = []
-    failures: list[Failure] = []
-    started.addCallbacks(ports.append, failures.append)
-    if ports:
-        return ports[0]
-    reason = _reason(failures[0].value) if failures else "it takes too long"
-    raise StartError(f"{name}: {reason}")
-
-
-def _reason(error: BaseException | None) -> str:
-    if isinstance(error, CannotListenError):
-        error = error.socketError
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _shown(port: IListeningPort) -> str:
-    address = port.getHost()
-    if isinstance(address, IPv4Address | IPv6Address):
-        return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
-    return str(address)
+        os._exit(status)

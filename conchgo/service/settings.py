@@ -141,6 +141,7 @@ class UsersSection(Section):
 
 class ServiceSection(Section):
     state_directory: Path = "/var/lib/conchgo"
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
     grace_time: Seconds = 30
 
 

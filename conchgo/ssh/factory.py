@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.conch.ssh.factory import SSHFactory
@@ -30,7 +30,8 @@ LOG_INTERVAL: Final = 10
 class ServerFactory(SSHFactory):
     """One server: `portal` says who may enter and gives an avatar that is `conchgo.ssh.session.Programs`.
 
-    `portal.login` gets `conchgo.auth.credentials`, the ServerTransport as mind, and IConchUser as interface.
+    `portal.login` gets `conchgo.auth.credentials`, the ServerTransport as mind, and IConchUser as interface. `counted`
+    is told how many connections there are whenever that changes.
     """
 
     services = {b"ssh-userauth": UserAuth, b"ssh-connection": Connection}  # noqa: RUF012
@@ -45,12 +46,14 @@ class ServerFactory(SSHFactory):
         algorithms: AlgorithmSet,
         settings: SSHSettings,
         clock: IReactorTime,
+        counted: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.portal = portal
         self.bus = bus
         self.algorithms = algorithms
         self.settings = settings
         self.clock = clock
+        self._counted = counted
         self.privateKeys = {key.sshType(): key for key in host_keys}
         self.publicKeys = {kind: key.public() for kind, key in self.privateKeys.items()}
         self.host_signatures = tuple(
@@ -78,6 +81,7 @@ class ServerFactory(SSHFactory):
             return None
         transport = ServerTransport(self, address)
         self.transports.add(transport)
+        self._counted(len(self.transports))
         return transport
 
     def _log_refusal(self, address: str) -> None:
@@ -109,6 +113,7 @@ class ServerFactory(SSHFactory):
         if not (transport.authenticated or transport.login_in_work):
             self.startups.leave(transport.address)
         self.transports.discard(transport)
+        self._counted(len(self.transports))
         if not self.transports:
             waiting, self._drained = self._drained, []
             for done in waiting:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.interop.conftest import keys, local, servers, service, ssh
+from tests.stories.installation import installation
 
-__all__ = ["keys", "local", "servers", "service", "ssh"]
+__all__ = ["installation", "keys", "local", "servers", "service", "ssh"]

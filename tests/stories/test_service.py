@@ -9,75 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bcrypt
 import paramiko
 import pytest
 
-from conchgo.accounts.model import User
-from conchgo.service.accounts import account_store
-from conchgo.service.settings import load
-from tests.checkout import checkout_environment, conchgo, free_port, twistd
-from tests.stories.processes import PATIENCE, Process, running, sftp
-
-PASSWORD = "a password to look for"
-RUNNERS: dict[str, Callable[[str], list[str]]] = {
-    "twistd": lambda config: twistd("-n", "conchgo", "--config", config),
-    "serve": lambda config: conchgo("serve", "--config", config),
-}
-
-
-@dataclass
-class Installation:
-    """A configuration, with a user `mary`."""
-
-    directory: Path
-    port: int
-
-    @property
-    def config(self) -> str:
-        return str(self.directory / "conchgo.toml")
-
-    @property
-    def state(self) -> Path:
-        return self.directory / "state"
-
-    def configure(self, listen: str | None = None, **service: Any) -> None:
-        values = "".join(f"{key} = {value}\n" for key, value in service.items())
-        listen = listen or f"127.0.0.1:{self.port}"
-        Path(self.config).write_text(
-            f'[ssh]\nlisten = ["{listen}"]\nfailure_delay = 0\n[service]\nstate_directory = "state"\n{values}'
-        )
-
-    def add_user(self) -> None:
-        settings = load(self.config)
-        store, close = account_store(settings)
-        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-        store.add(User("mary", os.path.join(settings.users.base_directory, "mary"), password=hashed))
-        close()
-
-    @contextmanager
-    def running(self, command: list[str] | None = None, **options: Any) -> Iterator[Process]:
-        command = command or RUNNERS["twistd"](self.config)
-        with running(command, self.directory / "run", **{"env": checkout_environment(), **options}) as process:
-            process.wait_for(process.errors, "listening on")
-            yield process
-
-    def audit(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.state / "audit.log").read_text().splitlines()]
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    made = Installation(tmp_path, free_port())
-    made.configure()
-    made.add_user()
-    return made
+from tests.checkout import checkout_environment, twistd
+from tests.stories.installation import PASSWORD, RUNNERS, Installation
+from tests.stories.processes import PATIENCE, sftp
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -182,12 +123,16 @@ def unknown_key(installation: Installation) -> str:
     return "log.lvl: unknown key"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     "spoil",
     [occupied_port, database_unreachable, open_host_key, no_place_for_the_audit_log, unknown_key],
     ids=lambda it: it.__name__,
 )
-def test_what_prevents_the_start_is_one_line(installation: Installation, spoil: Callable[[Installation], str]) -> None:
+def test_what_prevents_the_start_is_one_line(
+    installation: Installation, spoil: Callable[[Installation], str], workers: int
+) -> None:
+    installation.configure(workers=workers)
     line = f"conchgo: {installation.config}: {spoil(installation)}"
     with socket.create_server(("127.0.0.1", installation.port)):
         done = subprocess.run(
@@ -199,7 +144,9 @@ def test_what_prevents_the_start_is_one_line(installation: Installation, spoil: 
     assert done.stderr.count("\n") == 1
 
 
-def test_a_daemon(installation: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_daemon(installation: Installation, tmp_path: Path, workers: int) -> None:
+    installation.configure(workers=workers)
     pid_file = tmp_path / "pid"
     command = twistd(f"--pidfile={pid_file}", "conchgo", "--config", installation.config)
     options: Any = {"env": checkout_environment(), "timeout": 60, "cwd": "/", "capture_output": True, "text": True}
@@ -231,8 +178,9 @@ def test_systemd_hears_how_it_is(installation: Installation, tmp_path: Path) -> 
             process.wait()
 
 
-def test_a_socket_that_systemd_opened(installation: Installation) -> None:
-    installation.configure(listen="systemd:domain=INET:index=0")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_socket_that_systemd_opened(installation: Installation, workers: int) -> None:
+    installation.configure(listen="systemd:domain=INET:index=0", workers=workers)
     with socket.create_server(("127.0.0.1", installation.port)) as listening:
         number = listening.fileno()
         script = (

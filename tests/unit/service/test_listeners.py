@@ -11,7 +11,8 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import TestCase
 
 from conchgo.service.errors import StartError
-from conchgo.service.listeners import AddressEndpoint, endpoint
+from conchgo.service.listeners import AddressEndpoint, endpoint, endpoints
+from conchgo.service.settings import Settings
 
 
 class Listening(TestCase):
@@ -58,3 +59,17 @@ def test_what_twisted_does_not_understand(text: str, reason: str) -> None:
     line = str(caught.value)
     assert line.startswith(f"ssh.listen: {text!r}: ")
     assert reason in line
+
+
+@pytest.mark.parametrize("text", ["unix:/run/conchgo", "systemd:domain=UNIX:index=0", "haproxy:tcp:2022"])
+def test_what_several_workers_cannot_share(text: str) -> None:
+    line = f"ssh.listen: {text!r}: cannot be shared by several workers; use an address, or service.workers = 1"
+    with pytest.raises(StartError) as caught:
+        endpoints(reactor, Settings(ssh={"listen": ["127.0.0.1:0", text]}, service={"workers": 2}))
+    assert str(caught.value) == line
+
+
+def test_what_they_can_share() -> None:
+    listen = ["127.0.0.1:0", "[::1]:0", "tcp:0:interface=127.0.0.1", "systemd:domain=INET6:index=0"]
+    settings = Settings(ssh={"listen": listen}, service={"workers": 2})
+    assert list(endpoints(reactor, settings, systemd=False)) == [f"ssh.listen: {text}" for text in listen[:3]]

@@ -1,0 +1,173 @@
+"""A service of several workers: one port, and the end of one is not the end of the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from tests.checkout import checkout_environment
+from tests.stories.installation import PASSWORD, RUNNERS, Installation
+from tests.stories.processes import PATIENCE, Process, sftp
+
+COUNT = 2
+
+
+@contextmanager
+def serving(installation: Installation, runner: str = "twistd", **service: float) -> Iterator[Process]:
+    installation.configure(workers=COUNT, **service)
+    with installation.running(RUNNERS[runner](installation.config)) as process:
+        process.wait_for(process.errors, f"with {COUNT} workers")
+        yield process
+
+
+def workers(process: Process) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """A process without a parent to ask for its status may stay for a while, as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def sessions(stack: ExitStack, installation: Installation, count: int) -> list[paramiko.SFTPClient]:
+    return [stack.enter_context(sftp(installation.port, "mary", password=PASSWORD)) for _ in range(count)]
+
+
+def lives(client: paramiko.SFTPClient) -> bool:
+    try:
+        client.stat("/")
+    except (OSError, EOFError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_worker_that_is_killed_takes_only_its_own_sessions_and_is_replaced(
+    installation: Installation, runner: str
+) -> None:
+    with serving(installation, runner) as process, ExitStack() as stack:
+        clients = sessions(stack, installation, 4)
+        victim, survivor = workers(process)
+        os.kill(victim, signal.SIGKILL)
+        process.wait_for(process.errors, "ended: killed by signal 9")
+        # The next connection goes to the worker with fewest of them.
+        assert sum(map(lives, clients)) == 2
+        process.wait_for(process.errors, "serves again")
+        assert len(workers(process)) == COUNT
+        assert survivor in workers(process)
+        assert all(map(lives, sessions(stack, installation, 4)))
+        process.signal(signal.SIGTERM)
+        stack.close()
+        assert process.wait() in (0, -signal.SIGTERM)
+    told = [(event["worker"], event["message"]) for event in process.log() if "worker" in event]
+    assert {(0, "ended"), (1, "ended")} <= set(told)
+    assert {line["status"] for line in installation.audit() if line["action"] == "login"} == {"ok"}
+
+
+def test_workers_share_the_port_and_no_pipes(installation: Installation) -> None:
+    """A pipe that another worker has too would not end with the main process."""
+    with serving(installation) as process:
+        main, *each = (open_descriptors(pid) for pid in (process.pid, *workers(process)))
+        shared = set.intersection(*each)
+        assert [name for name in shared if name.startswith("pipe:")] == []
+        (port,) = (name for name in shared if name.startswith("socket:"))
+        assert port in main
+        # Its orders, its reports, its standard error.
+        assert [len([name for name in of_one & main if name.startswith("pipe:")]) for of_one in each] == [3, 3]
+
+
+def open_descriptors(pid: int) -> set[str]:
+    return {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def test_transfers_of_all_workers_may_finish_and_nothing_new_begins(installation: Installation) -> None:
+    with serving(installation, grace_time=PATIENCE) as process, ExitStack() as stack:
+        clients = sessions(stack, installation, 2 * COUNT)
+        files = [client.open(f"/file{number}", "w") for number, client in enumerate(clients)]
+        # To all of them, as some who start services do it: for a worker it counts once.
+        process.signal_group(signal.SIGTERM)
+        for number in range(COUNT):
+            process.wait_for(process.errors, f'"seconds":{PATIENCE}.0,"worker":{number}')
+        for file, client in zip(files, clients, strict=True):
+            file.write(b"a" * 100_000)
+            with pytest.raises(OSError, match="shutting down"):
+                client.open("/more", "w")
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", installation.port), 5):
+            pass
+        for file in files:
+            file.close()
+        assert process.wait() == -signal.SIGTERM
+        assert process.log()[-1]["message"] == "ended"
+    for number in range(2 * COUNT):
+        assert (installation.state / "users" / "mary" / f"file{number}").stat().st_size == 100_000
+    assert [line["action"] for line in installation.audit()].count("logout") == 2 * COUNT
+
+
+def test_a_second_sigterm_ends_all_at_once(installation: Installation) -> None:
+    with serving(installation, grace_time=3600) as process, ExitStack() as stack:
+        files = [client.open("/big", "w") for client in sessions(stack, installation, COUNT)]
+        for file in files:
+            file.write(b"a")
+        pids = workers(process)
+        process.signal(signal.SIGTERM)
+        for number in range(COUNT):
+            process.wait_for(process.errors, f'"seconds":3600.0,"worker":{number}')
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+        until(lambda: all(map(is_gone, pids)))
+    assert [line["action"] for line in installation.audit()].count("open") == COUNT
+
+
+def test_workers_do_not_outlive_the_main_process(installation: Installation) -> None:
+    with serving(installation, grace_time=PATIENCE) as process:
+        with sftp(installation.port, "mary", password=PASSWORD) as client:
+            file = client.open("/file", "w")
+            pids = workers(process)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            # Nobody listens any more; what was begun is finished.
+            until(lambda: refuses(installation.port))
+            file.write(b"a" * 100_000)
+            file.close()
+        until(lambda: all(map(is_gone, pids)))
+    assert (installation.state / "users" / "mary" / "file").stat().st_size == 100_000
+
+
+def refuses(port: int) -> bool:
+    with suppress(ConnectionResetError), socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+    return True
+
+
+def test_systemd_hears_of_the_main_process_only(installation: Installation, tmp_path: Path) -> None:
+    installation.configure(workers=COUNT)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        with installation.running(env=checkout_environment(NOTIFY_SOCKET=str(tmp_path / "notify"))) as process:
+            assert manager.recv(100) == b"READY=1"
+            assert len(workers(process)) == COUNT
+            process.signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+            process.wait()
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
