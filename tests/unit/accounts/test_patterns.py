@@ -91,6 +91,7 @@ def test_a_choice_of_names_does_not_hold_further_down(policy: int) -> None:
     assert verdict(rules, "/a/other") is refusal
     assert verdict(rules, "/a/other/x") is refusal
     assert verdict(rules, "/a/other/x/public") is (HIDE if policy else ALLOW)
+    assert verdict(rules, "/a/other/public/x") is refusal
 
 
 def test_only_a_star_that_comes_first_chooses() -> None:
