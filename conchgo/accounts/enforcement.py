@@ -53,7 +53,7 @@ _NOT_YET: Final = (
     "download_data_transfer",
     "total_data_transfer",
 )
-_FILTERS_NOT_YET: Final = ("max_upload_file_size", "bandwidth_limits")
+_FILTERS_NOT_YET: Final = ("bandwidth_limits",)
 
 
 def unenforced(user: User) -> list[str]:

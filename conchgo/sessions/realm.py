@@ -31,6 +31,8 @@ from conchgo.sessions.storages import Storages, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.vfs.compose import View, compose, joined
 from conchgo.vfs.filtered import Names
+from conchgo.vfs.temporaries import Temporaries
+from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
 #: As IRealm wants it: interface, avatar, logout.
 _Avatar = tuple[type[Interface], object, Callable[[], None]]
@@ -59,6 +61,7 @@ class Realm:
         bus: Bus,
         registry: Registry,
         reactor: IReactorTime,
+        upload_mode: UploadMode = UploadMode.DIRECT,
     ) -> None:
         self._folder = folder
         self._open_storages = open_storages
@@ -67,6 +70,8 @@ class Realm:
         self._bus = bus
         self._registry = registry
         self._reactor = reactor
+        self._upload_mode = upload_mode
+        self._temporaries = Temporaries()
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
         """The avatar of a `Login`.
@@ -128,6 +133,7 @@ class Realm:
                 bus=self._bus,
                 start=_start(user),
                 names=names,
+                uploads=_uploads(self._upload_mode, user.filters.max_upload_file_size or None, self._temporaries),
             )
         )
         avatar.files = FilesystemAdapter(avatar, filesystem, PatientRunner(runner, waits), user.username)
@@ -171,6 +177,11 @@ def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
 def _names(patterns: tuple[FilePattern, ...]) -> Names:
     """One object for all sessions whose patterns are the same, for the same reason."""
     return Names(FilePatterns.parse(patterns))
+
+
+@lru_cache
+def _uploads(mode: UploadMode, max_size: int | None, temporaries: Temporaries) -> UploadRules:
+    return UploadRules(mode, max_size, temporaries)
 
 
 def _start(user: User) -> VirtualPath:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conchgo.accounts.permissions import Permissions
 from conchgo.events.bus import Bus
@@ -18,6 +18,8 @@ from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
 from conchgo.vfs.mounted import Mounted, may_lead_anywhere
 from conchgo.vfs.session import SessionFilesystem
+from conchgo.vfs.upload_rules import UploadRules
+from conchgo.vfs.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,16 @@ class View:
     start: VirtualPath = ROOT
     pinned: frozenset[VirtualPath] = frozenset()
     names: Names = UNFILTERED
+    uploads: UploadRules = field(default_factory=UploadRules)
 
 
 def compose(view: View) -> Filesystem:
-    """From the outside in: audit, links, permissions, names, mounts, storages.
+    """From the outside in: audit, links, permissions, names, uploads, mounts, storages.
 
     Twice, if there is a storage that answers at once.
     """
     mounted = joined(view.mounts, view.pinned)
+    uploads = Uploads(mounted, view.uploads)
     may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None) -> AuditedFilesystem:
@@ -61,8 +65,8 @@ def compose(view: View) -> Filesystem:
         session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
         return AuditedFilesystem(session, view.origin, view.bus, at_once)
 
-    at_once = mounted.at_once
-    return composed(mounted, None if at_once is None else composed(at_once, None))
+    at_once = uploads.at_once
+    return composed(uploads, None if at_once is None else composed(at_once, None))
 
 
 def joined(mounts: Mapping[VirtualPath, Mount], pinned: Iterable[VirtualPath] = ()) -> Storage:
