@@ -47,13 +47,11 @@ HARMLESS_IN_FOLDER: Final = frozenset(
 _NOT_YET: Final = (
     "quota_size",
     "quota_files",
-    "upload_bandwidth",
-    "download_bandwidth",
     "upload_data_transfer",
     "download_data_transfer",
     "total_data_transfer",
 )
-_FILTERS_NOT_YET: Final = ("bandwidth_limits",)
+_FILTERS_NOT_YET: Final = ("max_upload_file_size",)
 
 
 def unenforced(user: User) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from conchgo.accounts.enforcement import unenforced
 from conchgo.accounts.model import User
+from conchgo.accounts.networks import is_in, parsed
 from conchgo.accounts.validation import PASSWORD_OVER_SSH, SSH_LOGIN_METHODS
 
 _SINGLE_STEP: Final = frozenset(method for method in SSH_LOGIN_METHODS if "+" not in method)
@@ -50,10 +50,10 @@ def _address(user: User, method: str, ip: str, now: float) -> str | None:
     if not allowed and not denied:
         return None
     try:
-        address = _parsed(ip)
-        if _is_in(address, allowed):
+        address = parsed(ip)
+        if is_in(address, allowed):
             return None
-        refused = _is_in(address, denied) or bool(allowed)
+        refused = is_in(address, denied) or bool(allowed)
     except ValueError:
         return "the client's address or an address rule of the user cannot be read"
     return "the user may not log in from this address" if refused else None
@@ -64,16 +64,6 @@ def _enforcement(user: User, method: str, ip: str, now: float) -> str | None:
     if not fields:
         return None
     return f"the user has settings that are not enforced yet: {', '.join(fields)}; unset them to let it in"
-
-
-def _parsed(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An IPv4 client of a socket that speaks IPv6 too has an address like ::ffff:192.0.2.1."""
-    address = ipaddress.ip_address(ip)
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Iterable[str]) -> bool:
-    return any(address in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 _RULES: Final[tuple[Callable[[User, str, str, float], str | None], ...]] = (

@@ -25,31 +25,35 @@ class Waits:
     def __init__(self, clock: IReactorTime, now: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._now = now
-        self._timers: dict[Deferred[None], IDelayedCall] = {}
+        # None in place of an empty one: that takes 64 bytes of each idle session.
+        self._timers: dict[Deferred[None], IDelayedCall] | None = None
         self._cancelled = False
 
     def __len__(self) -> int:
-        return len(self._timers)
+        return len(self._timers or ())
 
     def until(self, at: float) -> Deferred[None]:
         """Fires at that time, or with Cancelled as soon as the client is gone."""
         if self._cancelled:
             return fail(Cancelled())
         done: Deferred[None] = Deferred()
+        if self._timers is None:
+            self._timers = {}
         self._timers[done] = self._clock.callLater(max(0.0, at - self._now()), self._passed, done)
         return done
 
     def cancel(self) -> None:
         """Nobody waits any more, now or later."""
         self._cancelled = True
-        timers, self._timers = self._timers, {}
+        timers, self._timers = self._timers or {}, None
         for timer in timers.values():
             timer.cancel()
         for done in timers:
             done.errback(Cancelled())
 
     def _passed(self, done: Deferred[None]) -> None:
-        del self._timers[done]
+        if self._timers is not None:
+            del self._timers[done]
         done.callback(None)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol, cast
 
 from twisted.conch.interfaces import IConchUser
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
 from conchgo.accounts.model import FilePattern, Folder, User
@@ -23,6 +24,8 @@ from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
+from conchgo.quota.throttles import Throttle, Throttles
+from conchgo.quota.transfers import MemoryTransferCounter
 from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.directories import identity_of
 from conchgo.sessions.registry import Registry
@@ -31,8 +34,8 @@ from conchgo.sessions.storages import Storages, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.vfs.compose import View, compose, joined
 from conchgo.vfs.filtered import Names
-from conchgo.vfs.temporaries import Temporaries
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+
+_log = Logger()
 
 #: As IRealm wants it: interface, avatar, logout.
 _Avatar = tuple[type[Interface], object, Callable[[], None]]
@@ -61,7 +64,7 @@ class Realm:
         bus: Bus,
         registry: Registry,
         reactor: IReactorTime,
-        upload_mode: UploadMode = UploadMode.DIRECT,
+        throttles: Throttles | None = None,
     ) -> None:
         self._folder = folder
         self._open_storages = open_storages
@@ -70,8 +73,7 @@ class Realm:
         self._bus = bus
         self._registry = registry
         self._reactor = reactor
-        self._upload_mode = upload_mode
-        self._temporaries = Temporaries()
+        self._throttles = throttles or Throttles(MemoryTransferCounter())
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
         """The avatar of a `Login`.
@@ -121,7 +123,9 @@ class Realm:
         origin = Origin(user.username, connection_id, login.ip)
         runner = SessionRunner(self._disk)
         waits = Waits(self._reactor)
-        session = _Session(origin, self._bus, runner, waits, storages.close)
+        throttle = self._throttles.join(user, login.ip)
+        close = storages.close if throttle is None else partial(self._close, user.username, storages, throttle)
+        session = _Session(origin, self._bus, runner, waits, close)
         avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=session.refuse)
         filesystem = compose(
             View(
@@ -133,7 +137,7 @@ class Realm:
                 bus=self._bus,
                 start=_start(user),
                 names=names,
-                uploads=_uploads(self._upload_mode, user.filters.max_upload_file_size or None, self._temporaries),
+                throttle=throttle,
             )
         )
         avatar.files = FilesystemAdapter(avatar, filesystem, PatientRunner(runner, waits), user.username)
@@ -141,6 +145,11 @@ class Realm:
         for point, reason in storages.broken.items():
             self._bus.publish(Event("mount", origin, status="failed", path=point, reason=reason))
         return IConchUser, avatar, session.logout
+
+    def _close(self, username: str, storages: Storages, throttle: Throttle) -> None:
+        storages.close()
+        left = self._disk.run(username, self._throttles.leave, throttle)
+        left.addErrback(lambda failure: _log.failure("counting what was transferred failed", failure))
 
 
 class _Session:
@@ -177,11 +186,6 @@ def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
 def _names(patterns: tuple[FilePattern, ...]) -> Names:
     """One object for all sessions whose patterns are the same, for the same reason."""
     return Names(FilePatterns.parse(patterns))
-
-
-@lru_cache
-def _uploads(mode: UploadMode, max_size: int | None, temporaries: Temporaries) -> UploadRules:
-    return UploadRules(mode, max_size, temporaries)
 
 
 def _start(user: User) -> VirtualPath:

@@ -193,7 +193,7 @@ class OpenedFile:
     def __init__(self, server: FilesystemServer, file: File, options: OpenOptions) -> None:
         self._server = server
         self._file = file
-        self._writes = GatheredWrites(server.hop, file.pwritev, server.clock)
+        self._writes = GatheredWrites(server.hop, file.pwritev, server.clock, file.portion)
         # From the first read on that must wait.
         self._line: Line | None = None
         self.appending = options.append

@@ -39,17 +39,22 @@ class _Write:
 class GatheredWrites:
     """`hop` does work in a thread and when its time has come, `pwritev` writes views at an offset.
 
-    No two writes in work may overlap.
+    No two writes in work may overlap. `portion` is how many bytes may go together (None: MAX_GATHERED).
     """
 
-    __slots__ = ("_clock", "_end", "_hop", "_pwritev", "_streams", "_timer", "_waiting", "_working")
+    __slots__ = ("_clock", "_end", "_hop", "_most", "_pwritev", "_streams", "_timer", "_waiting", "_working")
 
     def __init__(
-        self, hop: Callable[..., Any], pwritev: Callable[[Sequence[memoryview], int], None], clock: IReactorTime
+        self,
+        hop: Callable[..., Any],
+        pwritev: Callable[[Sequence[memoryview], int], None],
+        clock: IReactorTime,
+        portion: int | None = None,
     ) -> None:
         self._hop = hop
         self._pwritev = pwritev
         self._clock = clock
+        self._most = MAX_GATHERED if portion is None else min(portion, MAX_GATHERED)
         self._waiting: list[_Write] = []
         self._working = False
         self._timer: IDelayedCall | None = None
@@ -71,7 +76,7 @@ class GatheredWrites:
 
     def _go_on(self) -> None:
         """Begin, unless there will soon be more that can go along."""
-        if not self._streams or sum(len(write.data) for write in self._waiting) >= ENOUGH:
+        if not self._streams or sum(len(write.data) for write in self._waiting) >= min(ENOUGH, self._most):
             self._begin()
         elif self._timer is None:
             self._timer = self._clock.callLater(PATIENCE, self._begin)
@@ -81,7 +86,7 @@ class GatheredWrites:
             self._timer.cancel()
         self._timer = None
         size = count = 0
-        while count < len(self._waiting) and (not count or size + len(self._waiting[count].data) <= MAX_GATHERED):
+        while count < len(self._waiting) and (not count or size + len(self._waiting[count].data) <= self._most):
             size += len(self._waiting[count].data)
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]

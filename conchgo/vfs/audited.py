@@ -14,6 +14,7 @@ from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes
 from conchgo.vfs.interface import File, FileStat, Listing, OpenOptions, Space
 from conchgo.vfs.session import SessionFilesystem
+from conchgo.vfs.throttled import Opener
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,6 +76,7 @@ class AuditedFile:
         self.stat = file.stat
         self.stat_now = file.stat_now
         self.immediate = file.immediate
+        self.portion = file.portion
 
     def pread(self, length: int, offset: int) -> bytes:
         data = self._noting(self._file.pread, length, offset)
@@ -183,14 +185,23 @@ class AuditedFile:
 
 
 class AuditedFilesystem:
-    """A `Filesystem` whose every change, open and refusal is published; `at_once` is another one."""
+    """A `Filesystem` whose every change, open and refusal is published; `at_once` is another one.
 
-    __slots__ = ("_audit", "_filesystem", "at_once", "identity", "start")
+    `opens` opens its files, where the filesystem does not do so itself.
+    """
+
+    __slots__ = ("_audit", "_filesystem", "_opens", "at_once", "identity", "start")
 
     def __init__(
-        self, filesystem: SessionFilesystem, origin: Origin, bus: Bus, at_once: AuditedFilesystem | None = None
+        self,
+        filesystem: SessionFilesystem,
+        origin: Origin,
+        bus: Bus,
+        at_once: AuditedFilesystem | None = None,
+        opens: Opener | None = None,
     ) -> None:
         self._filesystem = filesystem
+        self._opens = opens
         self._audit = _Audit(origin, bus)
         self.identity = filesystem.identity
         self.start = filesystem.start
@@ -209,7 +220,8 @@ class AuditedFilesystem:
         return self._filesystem.realpath(path)
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
-        file = self._audit.done("open", path, lambda: self._filesystem.open(path, options))
+        opens = self._opens or self._filesystem.open
+        file = self._audit.done("open", path, lambda: opens(path, options))
         return AuditedFile(file, path, self._audit)
 
     def scan(self, path: VirtualPath) -> Listing:

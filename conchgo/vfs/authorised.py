@@ -42,6 +42,8 @@ def verbs_to_change(changes: Attributes) -> set[str]:
 class AuthorisedFile:
     """An open file with just the accesses that were granted when it was opened."""
 
+    portion: int | None = None
+
     def __init__(self, file: StorageFile, granted: frozenset[str], *, read: bool, write: bool, listed: bool) -> None:
         self._file = file
         self._listed = listed

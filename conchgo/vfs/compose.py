@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from conchgo.accounts.permissions import Permissions
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.quota.interface import Charge
+from conchgo.quota.throttles import Throttle
 from conchgo.storage.interface import Storage
 from conchgo.vfs.audited import AuditedFilesystem
 from conchgo.vfs.authorised import Authorised
@@ -18,8 +19,7 @@ from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
 from conchgo.vfs.mounted import Mounted, may_lead_anywhere
 from conchgo.vfs.session import SessionFilesystem
-from conchgo.vfs.upload_rules import UploadRules
-from conchgo.vfs.uploads import Uploads
+from conchgo.vfs.throttled import throttled
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class View:
     """All that one session's filesystem is made of.
 
     `mounts` has one at the root; `pinned` are paths that must stay, because the directories of other mounts lie there;
-    `names` says which names may be used where.
+    `names` says which names may be used where, `throttle` how fast and how much may be transferred.
     """
 
     mounts: Mapping[VirtualPath, Mount]
@@ -46,27 +46,27 @@ class View:
     start: VirtualPath = ROOT
     pinned: frozenset[VirtualPath] = frozenset()
     names: Names = UNFILTERED
-    uploads: UploadRules = field(default_factory=UploadRules)
+    throttle: Throttle | None = None
 
 
 def compose(view: View) -> Filesystem:
-    """From the outside in: audit, links, permissions, names, uploads, mounts, storages.
+    """From the outside in: audit, throttle, links, permissions, names, mounts, storages.
 
     Twice, if there is a storage that answers at once.
     """
     mounted = joined(view.mounts, view.pinned)
-    uploads = Uploads(mounted, view.uploads)
     may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
 
-    def composed(beneath: Storage, at_once: AuditedFilesystem | None) -> AuditedFilesystem:
+    def composed(beneath: Storage, at_once: AuditedFilesystem | None, *, waits: bool = True) -> AuditedFilesystem:
         filtered = Filtered(beneath, view.names)
         authorised = Authorised(filtered, view.permissions)
         links = Links(authorised, filtered, may_lead)
         session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
-        return AuditedFilesystem(session, view.origin, view.bus, at_once)
+        opens = None if view.throttle is None else throttled(session.open, view.throttle, at_once=not waits)
+        return AuditedFilesystem(session, view.origin, view.bus, at_once, opens)
 
-    at_once = uploads.at_once
-    return composed(uploads, None if at_once is None else composed(at_once, None))
+    at_once = mounted.at_once
+    return composed(mounted, None if at_once is None else composed(at_once, None, waits=False))
 
 
 def joined(mounts: Mapping[VirtualPath, Mount], pinned: Iterable[VirtualPath] = ()) -> Storage:

@@ -25,6 +25,11 @@ __all__ = [
 class File(StorageFile, Protocol):
     """An open file, as a session sees it: what it may not do raises PermissionDenied."""
 
+    @property
+    def portion(self) -> int | None:
+        """Bytes that one write had better carry at most, because they must wait for their time; None: any number."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:

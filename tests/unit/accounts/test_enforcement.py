@@ -77,8 +77,6 @@ def test_a_plain_user_has_nothing_unenforced() -> None:
         ("quota_size", 1),
         ("quota_files", 1),
         ("groups", [{"name": "x", "type": 1}]),
-        ("upload_bandwidth", 1),
-        ("download_bandwidth", 1),
         ("upload_data_transfer", 1),
         ("download_data_transfer", 1),
         ("total_data_transfer", 1),
@@ -97,6 +95,7 @@ def test_a_setting_that_is_not_enforced_is_named(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("max_upload_file_size", 1),
         ("access_time", [{"day_of_week": 0, "from": "00:00", "to": "00:00"}]),
         ("two_factor_protocols", ["SSH"]),
         ("totp_config", {"enabled": True, "protocols": ["SSH"]}),
@@ -106,7 +105,6 @@ def test_a_setting_that_is_not_enforced_is_named(name: str, value: Any) -> None:
         ("password_strength", 50),
         ("hooks", {"external_auth_disabled": True}),
         ("is_anonymous", True),
-        ("bandwidth_limits", [{"sources": ["10.0.0.0/8"], "upload_bandwidth": 1}]),
         ("a_filter_of_tomorrow", 1),
     ],
 )

@@ -1,0 +1,126 @@
+"""What all transfers of one user share in this worker: bandwidth, and what is left of his transfer quota."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from conchgo.accounts.bandwidth import bandwidth_of
+from conchgo.accounts.model import User
+from conchgo.quota.bandwidth import Bucket
+from conchgo.quota.transfers import Allowance, Direction, TransferCounter, TransferLimits, Transferred
+
+_KB: Final = 1024
+_MB: Final = 1024 * 1024
+#: So many are kept without a look at them.
+_SWEEP: Final = 64
+
+#: A user, and which of his networks a session comes from.
+Key = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One direction."""
+
+    bucket: Bucket
+    allowance: Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Of a user, as he comes from one network. `key` is for `Throttles`."""
+
+    key: Key
+    upload: Way
+    download: Way
+
+
+class _Shared:
+    """A throttle, and how many sessions have it."""
+
+    __slots__ = ("sessions", "throttle")
+
+    def __init__(self, throttle: Throttle) -> None:
+        self.throttle = throttle
+        self.sessions = 0
+
+    @property
+    def is_as_new(self) -> bool:
+        throttle = self.throttle
+        return not (self.sessions or throttle.upload.bucket.owes or throttle.download.bucket.owes)
+
+
+class Throttles:
+    """Of all users that are connected to this worker. For any thread.
+
+    `workers_of` tells in how many workers a user is active: they share his bandwidth.
+    """
+
+    def __init__(
+        self,
+        counter: TransferCounter,
+        workers_of: Callable[[str], int] = lambda username: 1,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._counter = counter
+        self._workers_of = workers_of
+        self._now = now
+        self._lock = threading.Lock()
+        self._shared: dict[Key, _Shared] = {}
+        self._sweep_at = _SWEEP
+
+    def join(self, user: User, ip: str) -> Throttle | None:
+        """For one session; None where nothing limits its transfers.
+
+        Sessions of one user from one network share it, and the limits that the last one came with hold for all.
+        """
+        bandwidth, limits = bandwidth_of(user, ip), transfer_limits(user)
+        if not (bandwidth.upload_bandwidth or bandwidth.download_bandwidth or any(limits)):
+            return None
+        key = user.username, bandwidth.sources
+        with self._lock:
+            self._sweep()
+            if key not in self._shared:
+                self._shared[key] = _Shared(Throttle(key, *(self._way(user.username, way) for way in Direction)))
+            shared = self._shared[key]
+            shared.sessions += 1
+        throttle = shared.throttle
+        throttle.upload.bucket.rate = bandwidth.upload_bandwidth * _KB
+        throttle.download.bucket.rate = bandwidth.download_bandwidth * _KB
+        throttle.upload.allowance.limit(limits)
+        throttle.download.allowance.limit(limits)
+        return throttle
+
+    def leave(self, throttle: Throttle) -> None:
+        """The session has ended. May block; raises Failure: the database did not answer."""
+        with self._lock:
+            shared = self._shared[throttle.key]
+            shared.sessions -= 1
+            if shared.sessions:
+                return
+        unused = Transferred(throttle.upload.allowance.leave(), throttle.download.allowance.leave())
+        if any(unused):
+            self._counter.give_back(throttle.key[0], unused)
+
+    def _way(self, username: str, direction: Direction) -> Way:
+        divisor = partial(self._workers_of, username)
+        return Way(Bucket(divisor=divisor, now=self._now), Allowance(username, direction, self._counter, now=self._now))
+
+    def _sweep(self) -> None:
+        """Forget those that a new one would be like, when there are twice as many as were left the last time."""
+        if len(self._shared) >= self._sweep_at:
+            self._shared = {key: shared for key, shared in self._shared.items() if not shared.is_as_new}
+            self._sweep_at = max(_SWEEP, 2 * len(self._shared))
+
+
+def transfer_limits(user: User) -> TransferLimits:
+    """Where there is a limit for both directions together, those for each of them say nothing, as in SFTPGo."""
+    if user.total_data_transfer:
+        return TransferLimits(total=user.total_data_transfer * _MB)
+    upload, download = user.upload_data_transfer * _MB, user.download_data_transfer * _MB
+    return TransferLimits(upload or None, download or None)
