@@ -51,7 +51,6 @@ _NOT_YET: Final = (
     "download_data_transfer",
     "total_data_transfer",
 )
-_FILTERS_NOT_YET: Final = ("max_upload_file_size",)
 
 
 def unenforced(user: User) -> list[str]:
@@ -79,7 +78,6 @@ def is_set(value: Any) -> bool:
 
 def _claims(user: User) -> Iterator[tuple[str, Any]]:
     yield from ((name, getattr(user, name)) for name in _NOT_YET)
-    yield from ((f"filters.{name}", getattr(user.filters, name)) for name in _FILTERS_NOT_YET)
     yield from user.extra.items()
     for folder in user.virtual_folders:
         yield from ((f"virtual_folders.{name}", getattr(folder, name)) for name in ("quota_size", "quota_files"))

@@ -34,6 +34,8 @@ from conchgo.sessions.storages import Storages, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.vfs.compose import View, compose, joined
 from conchgo.vfs.filtered import Names
+from conchgo.vfs.temporaries import Temporaries
+from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
 _log = Logger()
 
@@ -64,6 +66,7 @@ class Realm:
         bus: Bus,
         registry: Registry,
         reactor: IReactorTime,
+        upload_mode: UploadMode = UploadMode.DIRECT,
         throttles: Throttles | None = None,
     ) -> None:
         self._folder = folder
@@ -73,6 +76,8 @@ class Realm:
         self._bus = bus
         self._registry = registry
         self._reactor = reactor
+        self._upload_mode = upload_mode
+        self._temporaries = Temporaries()
         self._throttles = throttles or Throttles(MemoryTransferCounter())
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
@@ -137,6 +142,7 @@ class Realm:
                 bus=self._bus,
                 start=_start(user),
                 names=names,
+                uploads=_uploads(self._upload_mode, user.filters.max_upload_file_size or None, self._temporaries),
                 throttle=throttle,
             )
         )
@@ -186,6 +192,11 @@ def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
 def _names(patterns: tuple[FilePattern, ...]) -> Names:
     """One object for all sessions whose patterns are the same, for the same reason."""
     return Names(FilePatterns.parse(patterns))
+
+
+@lru_cache
+def _uploads(mode: UploadMode, max_size: int | None, temporaries: Temporaries) -> UploadRules:
+    return UploadRules(mode, max_size, temporaries)
 
 
 def _start(user: User) -> VirtualPath:

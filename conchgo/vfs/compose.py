@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conchgo.accounts.permissions import Permissions
 from conchgo.events.bus import Bus
@@ -20,6 +20,8 @@ from conchgo.vfs.links import Links
 from conchgo.vfs.mounted import Mounted, may_lead_anywhere
 from conchgo.vfs.session import SessionFilesystem
 from conchgo.vfs.throttled import throttled
+from conchgo.vfs.upload_rules import UploadRules
+from conchgo.vfs.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,16 @@ class View:
     pinned: frozenset[VirtualPath] = frozenset()
     names: Names = UNFILTERED
     throttle: Throttle | None = None
+    uploads: UploadRules = field(default_factory=UploadRules)
 
 
 def compose(view: View) -> Filesystem:
-    """From the outside in: audit, throttle, links, permissions, names, mounts, storages.
+    """From the outside in: audit, throttle, links, permissions, names, uploads, mounts, storages.
 
     Twice, if there is a storage that answers at once.
     """
     mounted = joined(view.mounts, view.pinned)
+    uploads = Uploads(mounted, view.uploads)
     may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None, *, waits: bool = True) -> AuditedFilesystem:
@@ -65,8 +69,8 @@ def compose(view: View) -> Filesystem:
         opens = None if view.throttle is None else throttled(session.open, view.throttle, at_once=not waits)
         return AuditedFilesystem(session, view.origin, view.bus, at_once, opens)
 
-    at_once = mounted.at_once
-    return composed(mounted, None if at_once is None else composed(at_once, None, waits=False))
+    at_once = uploads.at_once
+    return composed(uploads, None if at_once is None else composed(at_once, None, waits=False))
 
 
 def joined(mounts: Mapping[VirtualPath, Mount], pinned: Iterable[VirtualPath] = ()) -> Storage:

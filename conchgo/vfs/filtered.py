@@ -73,7 +73,10 @@ class FilteredListing:
 
 
 class _NoDeniedLinks:
-    """While a storage works: a link whose own name is denied is not told of, so that nobody follows it."""
+    """While a storage works: of a link whose own name is denied, or on the way to a denied one, nobody hears.
+
+    So it is not followed, to no name that would be allowed where it leads either.
+    """
 
     __slots__ = ("_names",)
 
@@ -86,8 +89,10 @@ class _NoDeniedLinks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, LinkEncountered) and self._names.verdict(error.link) is not Verdict.ALLOW:
-            raise PermissionDenied from None
+        if isinstance(error, LinkEncountered):
+            asked = VirtualPath((*error.link.parts, *error.rest))
+            if not self._names.verdict(error.link) is self._names.verdict(asked) is Verdict.ALLOW:
+                raise PermissionDenied from None
 
 
 class Filtered:
@@ -95,7 +100,7 @@ class Filtered:
 
     Nothing that is hidden is there: it can't be told from what is missing. What is denied is seen, and no more. Neither
     can be made or written to, and both are refused alike there. A directory that is only denied is no obstacle on the
-    way to what is allowed in it; a link of a denied name leads nowhere.
+    way to what is allowed in it, but a link of a denied name leads nowhere, and none leads from a denied name on.
     """
 
     __slots__ = ("_free_space", "_hard_links", "_links", "_names", "_storage", "_without_denied_links")

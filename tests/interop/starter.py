@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from conchgo.accounts.model import User
+from conchgo.accounts.model import Folder, User
 
 FAST, GENERIC = "fast", "generic"
 
@@ -44,6 +44,7 @@ class Setup:
     umask: int = 0o022
     grace_time: float = 3
     host_keys: tuple[bytes, ...] = ()
+    folders: tuple[Folder, ...] = ()
 
 
 def start(setup: Setup) -> tuple[BaseProcess, int, Connection]:
@@ -83,7 +84,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     os.umask(setup.umask)
     server = assemble(
         reactor,
-        store=MemoryAccountStore(setup.users),
+        store=MemoryAccountStore(setup.users, setup.folders),
         host_keys=[HOST_KEY, *map(Key.fromString, setup.host_keys)],
         listen={"tests": AddressEndpoint(reactor, "127.0.0.1", 0)},
         ssh=SSHSection(**{"failure_delay": 0, **setup.ssh}),

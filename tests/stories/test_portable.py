@@ -92,6 +92,31 @@ def test_a_key_and_permissions_by_directory(tmp_path: Path, files: Path) -> None
             pass
 
 
+def test_further_directories_and_patterns(tmp_path: Path, files: Path) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "song.ogg").write_text("la\n")
+    (tmp_path / "music" / "song.exe").touch()
+    command = portable(
+        files,
+        *("-p", "secret", "-g", "*", "--ready-file", str(tmp_path / "ready")),
+        *("--virtual-folder", f"/incoming/music={tmp_path}/music", "--denied-patterns", "/incoming::*.exe"),
+        *("--allowed-patterns", "/::hello,incoming,*.txt"),
+    )
+    with running(command, tmp_path / "run", env=checkout_environment()) as process:
+        with sftp(ready(process, tmp_path / "ready")["port"], "user", password="secret") as client:
+            assert sorted(client.listdir()) == ["hello", "incoming"]
+            assert client.open("/incoming/music/song.ogg").read() == b"la\n"
+            client.open("/incoming/music/new", "w").close()
+            client.open("/a.TXT", "w").close()
+            for path in ("/incoming/music/song.exe", "/a.jpg"):
+                with pytest.raises(PermissionError):
+                    client.open(path, "w")
+            with pytest.raises(OSError, match="mounted"):
+                client.rmdir("/incoming/music")
+    assert sorted(path.name for path in (tmp_path / "music").iterdir()) == ["new", "song.exe", "song.ogg"]
+    assert list((files / "incoming").iterdir()) == []
+
+
 def test_a_password_on_the_command_line_vanishes_from_the_list_of_processes(tmp_path: Path, files: Path) -> None:
     command = portable(files, "-u", "mary", "--password=my secret", "--ready-file", str(tmp_path / "ready"))
     with running(command, tmp_path / "run", env=checkout_environment()) as process:

@@ -95,7 +95,6 @@ def test_a_setting_that_is_not_enforced_is_named(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("max_upload_file_size", 1),
         ("access_time", [{"day_of_week": 0, "from": "00:00", "to": "00:00"}]),
         ("two_factor_protocols", ["SSH"]),
         ("totp_config", {"enabled": True, "protocols": ["SSH"]}),

@@ -91,7 +91,12 @@ def test_a_choice_of_names_does_not_hold_further_down(policy: int) -> None:
     assert verdict(rules, "/a/other") is refusal
     assert verdict(rules, "/a/other/x") is refusal
     assert verdict(rules, "/a/other/x/public") is (HIDE if policy else ALLOW)
-    assert verdict(rules, "/a/other/public/x") is refusal
+
+
+def test_a_choice_is_of_the_names_of_its_own_directory() -> None:
+    rules = patterns(("/a", "public", "*", 0), ("/z/z/z/z", "x", "", 0))
+    assert verdict(rules, "/a/public/x") is ALLOW
+    assert verdict(rules, "/a/other/public/x") is DENY
 
 
 def test_only_a_star_that_comes_first_chooses() -> None:

@@ -17,6 +17,7 @@ from conchgo.vfs.compose import Mount, compose
 from conchgo.vfs.compose import View as Composition
 from conchgo.vfs.filtered import Names
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
+from conchgo.vfs.upload_rules import UploadRules
 
 p = VirtualPath.parse
 
@@ -38,13 +39,14 @@ class View:
     folders: Mapping[bytes, Any] = field(default_factory=dict)
     patterns: Iterable[FilePattern] = ()
     events: list[Event] = field(default_factory=list)
+    uploads: UploadRules = field(default_factory=UploadRules)
 
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
         mounts = {p(path): Mount(storage) for path, storage in {b"/": self.storage, **self.folders}.items()}
         permissions, names = Permissions.parse(self.rules), Names(FilePatterns.parse(self.patterns))
-        return compose(Composition(mounts, permissions, IDENTITY, ORIGIN, bus, names=names))
+        return compose(Composition(mounts, permissions, IDENTITY, ORIGIN, bus, names=names, uploads=self.uploads))
 
 
 def view(storage: Any, rules: Mapping[str, Iterable[str]]) -> Filesystem:

@@ -149,8 +149,8 @@ def test_a_link_of_an_allowed_name_gives_nothing_that_its_target_does_not(storag
     prepare(storage, {**LINKED, b"/l.txt": Link(b"real.exe"), b"/d.txt": Link(b"/dir"), b"/m.txt": Link(b"l.txt")})
     fs = filtered(storage, deny("/", "*.exe"))
     before = snapshot(storage)
+    assert fs.stat(p(b"/m.txt")) == fs.stat(p(b"/real.exe"))
     for path in (b"/l.txt", b"/m.txt", b"/d.txt/below.exe"):
-        assert fs.stat(p(path))
         for attempt in (
             lambda path: fs.open(p(path), READ),
             lambda path: fs.open(p(path), CREATE),
@@ -207,6 +207,34 @@ def test_a_link_of_a_hidden_name_leads_nowhere(storage: Any) -> None:
             with pytest.raises(NotFound):
                 attempt(p(path))
         assert fs.realpath(p(path)) == p(path)
+
+
+@pytest.mark.parametrize("make", [deny, hide])
+def test_the_name_that_is_asked_counts_beside_the_one_where_a_link_leads(storage: Any, make: Any) -> None:
+    """Denied as it is asked, allowed where the link leads; and the other way round."""
+    tree = {b"/free": DIRECTORY, b"/free/x.exe": b"program", b"/free/x.txt": b"", b"/in": Link(b"free")}
+    prepare(storage, {**tree, b"/free/out": Link(b".."), b"/y.exe": b"", b"/y.txt": b"text"})
+    fs = filtered(storage, make("/", "*.exe"), FilePattern("/free", ("*.exe", "out")))
+    before = snapshot(storage)
+    assert get(fs, b"/free/x.exe") == b"program"
+    refusals = (PermissionDenied, NotFound)
+    for path in (b"/in/x.exe", b"/in/x.txt", b"/free/out/y.exe", b"/free/out/y.txt"):
+        for attempt in (
+            lambda path: fs.open(path, READ),
+            lambda path: fs.open(path, CREATE),
+            fs.remove,
+            lambda path: fs.rename(path, p(b"/free/taken.exe"), replace=False),
+            lambda path: fs.rename(p(b"/free/x.exe"), path, replace=True),
+            lambda path: fs.link(path, p(b"/free/taken.exe")),
+            lambda path: fs.set_attributes(path, Attributes(size=0)),
+        ):
+            with pytest.raises(refusals):
+                attempt(p(path))
+    assert snapshot(storage) == before
+    # Who may not read by the name asked is not let in by the permissions of the place either.
+    rules = {"/": ("list",), "/free": ("*",)}
+    with pytest.raises(refusals):
+        get(View(storage, rules, patterns=[make("/", "*.exe"), FilePattern("/free", ("*.exe",))]).fs, b"/in/x.exe")
 
 
 @pytest.mark.parametrize("target", [b"x/../real.txt", b".git/../real.txt", b".git/../.git/../real.txt"])
