@@ -102,17 +102,19 @@ def test_further_directories_and_patterns(tmp_path: Path, files: Path) -> None:
         *("--virtual-folder", f"/incoming/music={tmp_path}/music", "--denied-patterns", "/incoming::*.exe"),
         *("--allowed-patterns", "/::hello,incoming,*.txt"),
     )
-    with running(command, tmp_path / "run", env=checkout_environment()) as process:
-        with sftp(ready(process, tmp_path / "ready")["port"], "user", password="secret") as client:
-            assert sorted(client.listdir()) == ["hello", "incoming"]
-            assert client.open("/incoming/music/song.ogg").read() == b"la\n"
-            client.open("/incoming/music/new", "w").close()
-            client.open("/a.TXT", "w").close()
-            for path in ("/incoming/music/song.exe", "/a.jpg"):
-                with pytest.raises(PermissionError):
-                    client.open(path, "w")
-            with pytest.raises(OSError, match="mounted"):
-                client.rmdir("/incoming/music")
+    with (
+        running(command, tmp_path / "run", env=checkout_environment()) as process,
+        sftp(ready(process, tmp_path / "ready")["port"], "user", password="secret") as client,
+    ):
+        assert sorted(client.listdir()) == ["hello", "incoming"]
+        assert client.open("/incoming/music/song.ogg").read() == b"la\n"
+        client.open("/incoming/music/new", "w").close()
+        client.open("/a.TXT", "w").close()
+        for path in ("/incoming/music/song.exe", "/a.jpg"):
+            with pytest.raises(PermissionError):
+                client.open(path, "w")
+        with pytest.raises(OSError, match="mounted"):
+            client.rmdir("/incoming/music")
     assert sorted(path.name for path in (tmp_path / "music").iterdir()) == ["new", "song.exe", "song.ogg"]
     assert list((files / "incoming").iterdir()) == []
 
