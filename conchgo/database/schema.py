@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, ForeignKey, Integer, MetaData, Table, Text
 
 metadata: Final = MetaData()
 
@@ -123,4 +123,13 @@ quota_scan_log: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
+)
+
+#: Bytes that a user has transferred, or a worker may transfer for him before it asks again.
+transfer_usage: Final = Table(
+    "transfer_usage",
+    metadata,
+    Column("username", _NAME, ForeignKey("users.username", ondelete="CASCADE"), primary_key=True),
+    Column("upload", BigInteger, nullable=False),
+    Column("download", BigInteger, nullable=False),
 )

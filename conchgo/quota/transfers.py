@@ -64,7 +64,13 @@ class TransferCounter(Protocol):
         """So many of the bytes that were counted were not transferred."""
         ...
 
-    def transferred(self, username: str) -> Transferred: ...
+    def transferred(self, username: str) -> Transferred:
+        """What was counted so far. Raises Failure."""
+        ...
+
+    def reset(self, username: str) -> None:
+        """Count from 0 again; what workers have taken they may still transfer. Raises Failure."""
+        ...
 
 
 def chunk(count: int, room: int | None) -> int:
@@ -96,6 +102,11 @@ class MemoryTransferCounter:
         with self._lock:
             self._counts[username, Direction.UPLOAD] -= unused.upload
             self._counts[username, Direction.DOWNLOAD] -= unused.download
+
+    def reset(self, username: str) -> None:
+        with self._lock:
+            for direction in Direction:
+                del self._counts[username, direction]
 
     def transferred(self, username: str) -> Transferred:
         return Transferred(*(self._counts[username, direction] for direction in Direction))

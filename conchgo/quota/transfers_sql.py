@@ -1,0 +1,79 @@
+"""What users have transferred, in the database: for all workers and nodes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from conchgo.database.engine import reading, writing
+from conchgo.database.schema import transfer_usage
+from conchgo.errors import PermissionDenied
+from conchgo.quota.transfers import Direction, TransferLimits, Transferred, chunk
+
+_OF_USER: Final = transfer_usage.c.username == bindparam("of")
+_FIND: Final = select(transfer_usage.c.upload, transfer_usage.c.download).where(_OF_USER)
+_ADD: Final = (
+    update(transfer_usage)
+    .where(_OF_USER)
+    .values(
+        upload=transfer_usage.c.upload + bindparam("uploaded"),
+        download=transfer_usage.c.download + bindparam("downloaded"),
+    )
+)
+_RESET: Final = update(transfer_usage).where(_OF_USER).values(upload=0, download=0)
+_MAKE: Final[dict[str, Any]] = {
+    name: dialect.insert(transfer_usage).values(upload=0, download=0).on_conflict_do_nothing()
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+
+
+class SQLTransferCounter:
+    """A TransferCounter.
+
+    It counts before anything is transferred: after a crash what a worker had taken and not transferred stays counted
+    (16 MiB at most of each direction), and no limit is ever passed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def take(self, username: str, direction: Direction, count: int, limits: TransferLimits) -> int:
+        """Raises PermissionDenied too: there is no such user any more."""
+        with writing(self._engine) as connection:
+            taken = chunk(count, limits.room(direction, _locked(connection, username)))
+            uploads = direction is Direction.UPLOAD
+            _add(connection, username, Transferred(taken if uploads else 0, 0 if uploads else taken))
+        return taken
+
+    def give_back(self, username: str, unused: Transferred) -> None:
+        with writing(self._engine) as connection:
+            _add(connection, username, Transferred(-unused.upload, -unused.download))
+
+    def transferred(self, username: str) -> Transferred:
+        with reading(self._engine) as connection:
+            row = connection.execute(_FIND, {"of": username}).one_or_none()
+        return Transferred() if row is None else Transferred(*row)
+
+    def reset(self, username: str) -> None:
+        with writing(self._engine) as connection:
+            connection.execute(_RESET, {"of": username})
+
+
+def _locked(connection: Connection, username: str) -> Transferred:
+    """The user's row, which nobody else changes until the transaction ends; made where it is missing."""
+    find = _FIND.with_for_update()
+    row = connection.execute(find, {"of": username}).one_or_none()
+    if row is None:
+        try:
+            connection.execute(_MAKE[connection.dialect.name], {"username": username})
+        except IntegrityError:
+            raise PermissionDenied("permission denied: there is no such user any more") from None
+        row = connection.execute(find, {"of": username}).one()
+    return Transferred(*row)
+
+
+def _add(connection: Connection, username: str, more: Transferred) -> None:
+    connection.execute(_ADD, {"of": username, "uploaded": more.upload, "downloaded": more.download})
