@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import asyncssh
 from asyncssh import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_READ, FXF_TRUNC, FXF_WRITE, SFTPAttrs, SFTPClient
 
-from conchgo.accounts.model import FilePattern, Filters
+from conchgo.accounts.model import FilePattern
 from tests.interop.asyncssh_client import sftp_client, symlink
 from tests.permission_table import (
     CONTENT,
     IF_DENIED,
     IF_HIDDEN,
+    IF_MOUNTED,
     NEW,
     OPERATIONS,
     SINGLE_VERBS,
@@ -159,43 +161,86 @@ GENERIC_SFTP_DOOR = Door("generic sftp", sftp_client, SFTP, _sftp_answer)
 DOORS = (SFTP_DOOR, GENERIC_SFTP_DOOR)
 
 
-# What holds for a user.
+# What holds for a user, and where.
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a user works: the directory `base`; that is the folder "place" where `folders` (path to name) hold it."""
+
+    name: str
+    base: str = "/"
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+HOME = Place("home")
+FOLDER = Place("a folder in a folder", "/outer/place", {"/outer": "outer", "/outer/place": "place"})
+PLACES = (HOME, FOLDER, Place("a folder in the home's place", folders={"/": "place"}))
+
+
+def _everything(_base: str) -> Mapping[str, tuple[str, ...]]:
+    return {"/": ("*",)}
+
+
+def _no_patterns(_base: str) -> tuple[FilePattern, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
 class Protection:
-    """`fields` are those of a user who works in a directory, and `expected` is what comes of an operation there."""
+    """What holds for a user who works in some directory, and what comes of an operation there.
+
+    `folder` is a name there where a folder is mounted.
+    """
 
     name: str
-    fields: Callable[[str], Mapping[str, Any]]
     expected: Callable[[Operation], Answer]
+    permissions: Callable[[str], Mapping[str, tuple[str, ...]]] = _everything
+    patterns: Callable[[str], tuple[FilePattern, ...]] = _no_patterns
+    folder: str = ""
 
 
 def _without(verb: str) -> Protection:
     return Protection(
         f"without {verb}",
-        lambda base: {"permissions": {"/": ("*",), base: tuple(SINGLE_VERBS - {verb})}},
         lambda operation: Answer.REFUSED if verb in operation.verbs else Answer.DONE,
+        permissions=lambda base: {"/": ("*",), base: tuple(SINGLE_VERBS - {verb})},
     )
 
 
-def _pattern(name: str, policy: int) -> Protection:
-    answers = IF_HIDDEN if policy else IF_DENIED
+def _denied(name: str) -> Protection:
+    """In capitals, for the case makes no difference."""
     return Protection(
-        f"{name} {'hidden' if policy else 'denied'}",
-        lambda base: {"filters": Filters(file_patterns=(FilePattern(base, (), (name.upper(),), policy),))},
-        lambda operation: _of_name(operation, name, answers),
+        f"{name} denied",
+        partial(_for_name, name, IF_DENIED),
+        patterns=lambda base: (FilePattern(base, denied_patterns=(name.upper(),)),),
     )
 
 
-def _of_name(operation: Operation, name: str, answers: Mapping[Touch, Answer]) -> Answer:
+def _hidden(name: str) -> Protection:
+    return Protection(
+        f"{name} hidden",
+        partial(_for_name, name, IF_HIDDEN),
+        patterns=lambda base: (FilePattern(base, denied_patterns=(name,), deny_policy=1),),
+    )
+
+
+def _mounted(name: str) -> Protection:
+    return Protection(f"a folder at {name}", partial(_for_name, name, IF_MOUNTED), folder=name)
+
+
+def _for_name(name: str, answers: Mapping[Touch, Answer], operation: Operation) -> Answer:
     touch = operation.touches.get(b"/" + name.encode())
     return Answer.DONE if touch is None else answers[touch]
 
 
 NAMES = sorted({name[1:].decode() for operation in OPERATIONS for name in operation.touches})
 
+PERMISSIONS = tuple(map(_without, sorted(SINGLE_VERBS)))
 PROTECTIONS = (
-    *map(_without, sorted(SINGLE_VERBS)),
-    *(_pattern(name, policy) for name in NAMES for policy in (0, 1)),
+    *PERMISSIONS,
+    *map(_denied, NAMES),
+    *map(_hidden, NAMES),
+    # Where a folder is there is no link.
+    *(_mounted(name) for name in NAMES if name != "link"),
 )

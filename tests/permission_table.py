@@ -47,36 +47,58 @@ class Touch(enum.Enum):
     """What an operation does with a name that it is given or led to."""
 
     LOOK = "look"
+    #: Look at it, led by a link.
+    REACH = "reach"
     #: Read it, change it, take it away, follow it.
     USE = "use"
+    #: Set nothing but its times.
+    SET = "set"
     #: Make it, or write to it.
     MAKE = "make"
+    #: Make a link that leads to it.
+    LEAD = "lead"
     #: Tell its name, which stands in a link.
     TELL = "tell"
 
 
-class Answer(enum.Enum):
-    """What comes of an operation."""
+class Answer(enum.Flag):
+    """What comes of an operation, or what may."""
 
-    DONE = "done"
-    REFUSED = "refused"
-    MISSING = "missing"
-    OVER_QUOTA = "over quota"
-    FAILED = "failed"
+    DONE = enum.auto()
+    REFUSED = enum.auto()
+    MISSING = enum.auto()
+    OVER_QUOTA = enum.auto()
+    FAILED = enum.auto()
 
 
-#: What comes of it where a pattern denies the name, and where it hides it.
+#: What comes of it where a pattern denies the name, where one hides it, and where a folder is mounted there.
 IF_DENIED = {
     Touch.LOOK: Answer.DONE,
+    Touch.REACH: Answer.DONE,
     Touch.USE: Answer.REFUSED,
+    Touch.SET: Answer.REFUSED,
     Touch.MAKE: Answer.REFUSED,
+    Touch.LEAD: Answer.DONE,
     Touch.TELL: Answer.DONE,
 }
 IF_HIDDEN = {
     Touch.LOOK: Answer.MISSING,
+    Touch.REACH: Answer.MISSING,
     Touch.USE: Answer.MISSING,
+    Touch.SET: Answer.MISSING,
     Touch.MAKE: Answer.REFUSED,
+    Touch.LEAD: Answer.MISSING,
     Touch.TELL: Answer.REFUSED,
+}
+IF_MOUNTED = {
+    Touch.LOOK: Answer.DONE,
+    # No link in a folder leads out of it.
+    Touch.REACH: Answer.DONE | Answer.REFUSED,
+    Touch.USE: Answer.REFUSED | Answer.FAILED,
+    Touch.SET: Answer.DONE,
+    Touch.MAKE: Answer.REFUSED | Answer.FAILED,
+    Touch.LEAD: Answer.REFUSED,
+    Touch.TELL: Answer.DONE,
 }
 
 
@@ -216,7 +238,7 @@ OPERATIONS = (
     _row("realpath", "", "", lambda fs: fs.realpath(p(b"/directory/file")), _full_directory, writes=False),
     _row("stat", "list", "look file", lambda fs: fs.stat(p(b"/file")), _file, writes=False),
     _row("stat a directory", "list", "look directory", lambda fs: fs.stat(p(b"/directory")), _directory, writes=False),
-    _row("stat through a link", "list", "use link, look file", lambda fs: fs.stat(p(b"/link")), _link, writes=False),
+    _row("stat through a link", "list", "use link, reach file", lambda fs: fs.stat(p(b"/link")), _link, writes=False),
     _row("lstat", "list", "look link", lambda fs: fs.lstat(p(b"/link")), _link, writes=False),
     _row("scan", "list", "look directory", _scan, _full_directory, writes=False),
     _row("readlink", "list", "use link, tell file", lambda fs: fs.readlink(p(b"/link")), _link, writes=False),
@@ -386,18 +408,18 @@ OPERATIONS = (
         lambda fs: fs.rename(p(b"/file"), p(b"/new"), replace=True),
         _file,
     ),
-    _row("symlink", "create_symlinks", "make link, look file", lambda fs: fs.symlink(b"file", p(b"/link")), _file),
+    _row("symlink", "create_symlinks", "make link, lead file", lambda fs: fs.symlink(b"file", p(b"/link")), _file),
     _row(
         "hard link", "create_symlinks upload", "use file, make new", lambda fs: fs.link(p(b"/file"), p(b"/new")), _file
     ),
-    _row("setstat of nothing", "list", "use file", _setstat(b"/file"), _file, writes=False),
+    _row("setstat of nothing", "list", "set file", _setstat(b"/file"), _file, writes=False),
     _row("truncate", "overwrite", "use file", _setstat(b"/file", size=1), _file),
     _row("chmod", "chmod", "use file", _setstat(b"/file", mode=0o600), _file),
     _row("chmod a directory", "chmod", "use directory", _setstat(b"/directory", mode=0o700), _directory),
     _row("chown", "chown", "use file", _setstat(b"/file", **_OWNER), _file, writes=False),
     _row("chown a link itself", "chown", "use link", _setstat(b"/link", **_OWNER), _link, writes=False),
-    _row("utimes", "chtimes", "use file", _setstat(b"/file", atime=1, mtime=2), _file),
-    _row("utimes of a directory", "chtimes", "use directory", _setstat(b"/directory", atime=1, mtime=2), _directory),
+    _row("utimes", "chtimes", "set file", _setstat(b"/file", atime=1, mtime=2), _file),
+    _row("utimes of a directory", "chtimes", "set directory", _setstat(b"/directory", atime=1, mtime=2), _directory),
     _row("utimes of a link itself", "chtimes", "use link", _setstat(b"/link", atime=1, mtime=2), _link),
     _row("chmod and utimes", "chmod chtimes", "use file", _setstat(b"/file", mode=0o600, atime=1, mtime=2), _file),
 )

@@ -54,7 +54,7 @@ def test_each_operation_is_held_to_the_patterns(storage: Any, operation: Operati
     # In capitals, for the case makes no difference.
     view = View(storage, patterns=[FilePattern("/", (), (name[1:].decode().upper(),), policy)])
     answer = (IF_HIDDEN if policy == HIDE else IF_DENIED)[operation.touches[name]]
-    if answer is Answer.DONE:
+    if answer == Answer.DONE:
         operation.run(view.fs)
         return
     with pytest.raises(ERRORS[answer]):
