@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -182,6 +186,27 @@ def test_nobody_has_a_folder_that_is_not_there(store: AccountStore) -> None:
         with pytest.raises(NotFound, match="folder nothing"):
             call(User(name, "/srv", virtual_folders=(VirtualFolder("nothing", "/x"),)))
     assert list(store.users()) == [BOB]
+
+
+def test_of_two_who_give_and_delete_a_folder_at_once_one_wins(store: AccountStore) -> None:
+    """A user whose folder is not there could not be saved; one who had it would be broken."""
+    together = threading.Barrier(2)
+
+    def attempt(call: Callable[[], None]) -> bool:
+        together.wait()
+        try:
+            call()
+        except (NotFound, InvalidArgument):
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            user = User(f"u{number}", "/srv", virtual_folders=(VirtualFolder(f"f{number}", "/x"),))
+            store.add_folder(Folder(f"f{number}", f"/srv/{number}"))
+            added = pool.submit(attempt, partial(store.add, user))
+            deleted = pool.submit(attempt, partial(store.delete_folder, f"f{number}"))
+            assert added.result() is not deleted.result()
 
 
 @pytest.mark.parametrize("name", ["", "ow", "own\0", "\udc80", "x" * 100_000])
