@@ -107,6 +107,14 @@ _GRACE_TIME: Final = 10
     help="Another directory, and where the user sees it. It counts in the quota. May be repeated.",
 )
 @click.option(
+    "--upload-mode",
+    type=click.Choice(["direct", "atomic", "resume"]),
+    default="direct",
+    show_default=True,
+    help="Write uploads straight into the file; or to a temporary that takes its place when it is whole, or (resume) "
+    "when it breaks off.",
+)
+@click.option(
     "--ready-file",
     type=click.Path(dir_okay=False),
     help="Written when the server listens: a JSON object with address, port, host_keys and pid. It stays at the end.",
@@ -127,6 +135,7 @@ def portable(
     allowed_patterns: tuple[patterns.Rule, ...],
     denied_patterns: tuple[patterns.Rule, ...],
     virtual_folders: tuple[tuple[str, str] | None, ...],
+    upload_mode: str,
     ready_file: str | None,
 ) -> None:
     """Serve one directory over SFTP to one user, until Ctrl-C. Nothing is stored."""
@@ -152,11 +161,17 @@ def portable(
         given if given is not None else generated.encode() or None,
         filter(None, virtual_folders),
     )
-    _serve(user, folders, address, port, ready_file, generated)
+    _serve(user, folders, address, port, upload_mode, ready_file, generated)
 
 
 def _serve(
-    user: User, folders: Sequence[Folder], address: str, port: int, ready_file: str | None, generated: str
+    user: User,
+    folders: Sequence[Folder],
+    address: str,
+    port: int,
+    upload_mode: str,
+    ready_file: str | None,
+    generated: str,
 ) -> None:
     """Run until a signal ends it."""
     from twisted.internet import reactor
@@ -168,7 +183,7 @@ def _serve(
     from conchgo.service.errors import StartError
     from conchgo.service.limits import raise_file_limit
     from conchgo.service.listeners import AddressEndpoint
-    from conchgo.service.settings import SSHSection, ThreadsSection
+    from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
     from conchgo.ssh.hostkeys import generate_host_keys
 
     log.begin("-", "warn")
@@ -183,6 +198,7 @@ def _serve(
         listen={f"--address {address} --sftpd-port {port}": AddressEndpoint(reactor, address, port)},
         ssh=SSHSection(),
         threads=ThreadsSection(),
+        transfers=TransfersSection.model_validate({"upload_mode": upload_mode}),
         umask=umask,
         grace_time=_GRACE_TIME,
     )

@@ -26,7 +26,7 @@ from conchgo.service.handover import private_texts
 from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoints
 from conchgo.service.server import Parts, Server
-from conchgo.service.settings import Settings, SSHSection, ThreadsSection
+from conchgo.service.settings import Settings, SSHSection, ThreadsSection, TransfersSection
 from conchgo.service.workers import Supervisor
 from conchgo.sessions.directories import Directories
 from conchgo.sessions.realm import Realm
@@ -36,6 +36,8 @@ from conchgo.ssh.algorithms import HOST_SIGNATURES
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
 from conchgo.ssh.settings import SSHSettings
+from conchgo.vfs.setstat import SetstatMode
+from conchgo.vfs.upload_rules import UploadMode
 
 #: A banner is for reading.
 _MAX_BANNER: Final = 64 * 1024
@@ -68,6 +70,7 @@ def compose(
         ssh=settings.ssh,
         banner=read_banner(settings.ssh.banner_file),
         threads=settings.threads,
+        transfers=settings.transfers,
         umask=int(settings.users.umask, 8),
         base_directory=settings.users.base_directory,
         audit=audit,
@@ -106,6 +109,7 @@ def assemble(
     listen: Mapping[str, IStreamServerEndpoint],
     ssh: SSHSection,
     threads: ThreadsSection,
+    transfers: TransfersSection,
     umask: int,
     grace_time: float,
     base_directory: str = "/",
@@ -134,6 +138,8 @@ def assemble(
         bus=bus,
         registry=registry,
         reactor=reactor,
+        upload_mode=UploadMode(transfers.upload_mode),
+        setstat_mode=SetstatMode(transfers.setstat_mode),
     )
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(

@@ -139,6 +139,11 @@ class UsersSection(Section):
     umask: Annotated[str, AfterValidator(_octal)] = "022"
 
 
+class TransfersSection(Section):
+    upload_mode: Literal["direct", "atomic", "resume"] = "direct"
+    setstat_mode: Literal["apply", "ignore", "ignore_unsupported"] = "apply"
+
+
 class ServiceSection(Section):
     state_directory: Path = "/var/lib/conchgo"
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -167,6 +172,7 @@ class Settings(BaseSettings):
     ssh: SSHSection = SSHSection()
     database: DatabaseSection = DatabaseSection()
     users: UsersSection = UsersSection()
+    transfers: TransfersSection = TransfersSection()
     service: ServiceSection = ServiceSection()
     log: LogSection = LogSection()
     threads: ThreadsSection = ThreadsSection()
@@ -201,6 +207,7 @@ class Settings(BaseSettings):
             database=DatabaseSection(url=url.render_as_string(hide_password=False)),
             users=self.users.model_copy(update={"base_directory": below(self.users.base_directory)}),
             service=self.service.model_copy(update={"state_directory": state}),
+            transfers=self.transfers,
             log=self.log.model_copy(
                 update={"file": below(self.log.file), "audit_file": below(self.log.audit_file)},
             ),

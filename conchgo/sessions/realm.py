@@ -34,6 +34,7 @@ from conchgo.sessions.storages import Storages, open_start_directory
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.vfs.compose import View, compose, joined
 from conchgo.vfs.filtered import Names
+from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.temporaries import Temporaries
 from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
@@ -67,6 +68,7 @@ class Realm:
         registry: Registry,
         reactor: IReactorTime,
         upload_mode: UploadMode = UploadMode.DIRECT,
+        setstat_mode: SetstatMode = SetstatMode.APPLY,
         throttles: Throttles | None = None,
     ) -> None:
         self._folder = folder
@@ -77,6 +79,7 @@ class Realm:
         self._registry = registry
         self._reactor = reactor
         self._upload_mode = upload_mode
+        self._setstat_mode = setstat_mode
         self._temporaries = Temporaries()
         self._throttles = throttles or Throttles(MemoryTransferCounter())
 
@@ -143,6 +146,7 @@ class Realm:
                 start=_start(user),
                 names=names,
                 uploads=_uploads(self._upload_mode, user.filters.max_upload_file_size or None, self._temporaries),
+                setstat=self._setstat_mode,
                 throttle=throttle,
             )
         )

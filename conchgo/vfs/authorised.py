@@ -21,6 +21,7 @@ from conchgo.storage.interface import (
     StorageFile,
     SymbolicLinks,
 )
+from conchgo.vfs.setstat import SetstatMode
 
 #: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
 _GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})
@@ -44,8 +45,18 @@ class AuthorisedFile:
 
     portion: int | None = None
 
-    def __init__(self, file: StorageFile, granted: frozenset[str], *, read: bool, write: bool, listed: bool) -> None:
+    def __init__(
+        self,
+        file: StorageFile,
+        granted: frozenset[str],
+        setstat: SetstatMode,
+        *,
+        read: bool,
+        write: bool,
+        listed: bool,
+    ) -> None:
         self._file = file
+        self._setstat = setstat
         self._listed = listed
         self._granted = granted
         self.pread: Callable[[int, int], bytes] = _not_open_for_reading
@@ -81,7 +92,7 @@ class AuthorisedFile:
             needed.remove("overwrite")
         if not needed <= self._granted:
             raise PermissionDenied
-        self._file.set_attributes(changes)
+        self._setstat.apply(changes, self._file.set_attributes)
 
     def space(self) -> Space:
         if not self._listed:
@@ -100,11 +111,12 @@ def _not_open_for_writing(*_: object) -> NoReturn:
 class Authorised:
     """A storage behind the permissions of one user. It follows no links: `Links` asks again for where they lead."""
 
-    __slots__ = ("_free_space", "_hard_links", "_links", "_permissions", "_storage")
+    __slots__ = ("_free_space", "_hard_links", "_links", "_permissions", "_setstat", "_storage")
 
-    def __init__(self, storage: Storage, permissions: Permissions) -> None:
+    def __init__(self, storage: Storage, permissions: Permissions, setstat: SetstatMode = SetstatMode.APPLY) -> None:
         self._storage = storage
         self._permissions = permissions
+        self._setstat = setstat
         self._links = storage if isinstance(storage, SymbolicLinks) else None
         self._hard_links = storage if isinstance(storage, HardLinks) else None
         self._free_space = storage if isinstance(storage, FreeSpace) else None
@@ -112,7 +124,7 @@ class Authorised:
     @property
     def at_once(self) -> Authorised | None:
         storage = self._storage.at_once
-        return None if storage is None else Authorised(storage, self._permissions)
+        return None if storage is None else Authorised(storage, self._permissions, self._setstat)
 
     def close(self) -> None:
         self._storage.close()
@@ -135,7 +147,14 @@ class Authorised:
         if "chmod" not in granted:
             mode = 0o666
         file = self._storage.open(path, read=may_read, write=write, create=create, truncate=truncate, mode=mode)
-        return AuthorisedFile(file, self._permissions.verbs(path), read=may_read, write=write, listed="list" in granted)
+        return AuthorisedFile(
+            file,
+            self._permissions.verbs(path),
+            self._setstat,
+            read=may_read,
+            write=write,
+            listed="list" in granted,
+        )
 
     def scan(self, path: VirtualPath) -> Listing:
         self._require("list", path)
@@ -185,7 +204,7 @@ class Authorised:
         directory = self._storage.lstat(path).kind is Kind.DIRECTORY
         if not needed <= (of_directory if directory else of_file):
             raise PermissionDenied
-        self._storage.set_attributes(path, changes, link=link)
+        self._setstat.apply(changes, lambda allowed: self._storage.set_attributes(path, allowed, link=link))
 
     def readlink(self, path: VirtualPath) -> bytes:
         self._require("list", path.parent)

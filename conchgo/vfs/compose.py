@@ -19,6 +19,7 @@ from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
 from conchgo.vfs.mounted import Mounted, may_lead_anywhere
 from conchgo.vfs.session import SessionFilesystem
+from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.throttled import throttled
 from conchgo.vfs.upload_rules import UploadRules
 from conchgo.vfs.uploads import Uploads
@@ -50,6 +51,7 @@ class View:
     names: Names = UNFILTERED
     throttle: Throttle | None = None
     uploads: UploadRules = field(default_factory=UploadRules)
+    setstat: SetstatMode = SetstatMode.APPLY
 
 
 def compose(view: View) -> Filesystem:
@@ -63,7 +65,7 @@ def compose(view: View) -> Filesystem:
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None, *, waits: bool = True) -> AuditedFilesystem:
         filtered = Filtered(beneath, view.names)
-        authorised = Authorised(filtered, view.permissions)
+        authorised = Authorised(filtered, view.permissions, view.setstat)
         links = Links(authorised, filtered, may_lead)
         session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
         opens = None if view.throttle is None else throttled(session.open, view.throttle, at_once=not waits)

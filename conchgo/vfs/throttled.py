@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, ParamSpec
 
-from conchgo.errors import NotBefore, WouldBlock
+from conchgo.errors import NotBefore, QuotaExceeded, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.quota.bandwidth import Turn
 from conchgo.quota.throttles import Throttle, Way
@@ -42,6 +42,7 @@ class ThrottledFile:
 
     def __init__(self, file: File, throttle: Throttle) -> None:
         self._file = file
+        self._refusal: str | None = None
         self._down = _Meter(throttle.download)
         self._up = _Meter(throttle.upload)
         rate = throttle.upload.bucket.rate
@@ -52,8 +53,6 @@ class ThrottledFile:
         self.set_attributes = file.set_attributes
         self.space = file.space
         self.sync = file.sync
-        self.close = file.close
-        self.close_now = file.close_now
         self.abandon = file.abandon
 
     def pread(self, length: int, offset: int) -> bytes:
@@ -106,8 +105,10 @@ class ThrottledFile:
         self._up.begin(count)
         try:
             self._up.moved(count)
-        except BaseException:
+        except BaseException as error:
             self._up.not_moved(count)
+            if isinstance(error, QuotaExceeded):
+                self._refusal = error.text
             raise
         try:
             write(*args, **kwargs)
@@ -115,6 +116,17 @@ class ThrottledFile:
             # It will be asked again.
             self._up.undo(count)
             raise
+
+    def close(self) -> None:
+        """What was refused here is missing in the file, and only here it is known."""
+        if self._refusal is None:
+            self._file.close()
+        else:
+            self._file.abandon()
+            raise QuotaExceeded(self._refusal)
+
+    def close_now(self) -> bool:
+        return self._refusal is None and self._file.close_now()
 
 
 class _Meter:

@@ -61,6 +61,13 @@ class Service(Target):
     state: Path
     home: Path
     path: str
+    killed: bool = False
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.killed = True
+        self.process.kill()
+        self.process.join()
 
     def audit(self, action: str, count: int) -> list[dict[str, Any]]:
         """The events of an action, once there are `count`: the audit log is written by a thread of its own."""
@@ -98,7 +105,9 @@ class Service(Target):
         self.pipe.close()
         check_log((self.state / "log").read_text(errors="backslashreplace"))
         assert not late, "the server did not end in time"
-        assert self.process.exitcode == 0, f"the server ended with {self.process.exitcode}"
+        assert self.process.exitcode == (-signal.SIGKILL if self.killed else 0), (
+            f"the server ended with {self.process.exitcode}"
+        )
 
 
 class Servers:

@@ -32,7 +32,9 @@ _PRELOAD = [
 
 @dataclass(frozen=True)
 class Setup:
-    """What to serve, and how. `ssh` holds keys of the configuration's section; the logs are made in `state`.
+    """What to serve, and how. `ssh` and `transfers` hold keys of the configuration's sections.
+
+    The logs are made in `state`.
 
     `host_keys` are private keys in PEM that the server has besides the one that all tests know.
     """
@@ -45,6 +47,7 @@ class Setup:
     grace_time: float = 3
     host_keys: tuple[bytes, ...] = ()
     folders: tuple[Folder, ...] = ()
+    transfers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def start(setup: Setup) -> tuple[BaseProcess, int, Connection]:
@@ -75,7 +78,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     from conchgo.service import log
     from conchgo.service.compose import assemble
     from conchgo.service.listeners import AddressEndpoint
-    from conchgo.service.settings import SSHSection, ThreadsSection
+    from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
     from tests.interop.counters import Answerer
     from tests.interop.generic import PlainRealm
     from tests.ssh_server import HOST_KEY
@@ -89,6 +92,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
         listen={"tests": AddressEndpoint(reactor, "127.0.0.1", 0)},
         ssh=SSHSection(**{"failure_delay": 0, **setup.ssh}),
         threads=ThreadsSection(),
+        transfers=TransfersSection(**setup.transfers),
         umask=setup.umask,
         grace_time=setup.grace_time,
         audit=AuditLog(os.path.join(setup.state, "audit")),

@@ -20,6 +20,7 @@ from conchgo.storage.memory import MemoryStorage
 from conchgo.storage.memory_file import MemoryFile
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import File, Filesystem
+from conchgo.vfs.upload_rules import UploadMode, UploadRules
 from tests.unit.vfs.helpers import CREATE, IDENTITY, ORIGIN, READ, WRITE, p
 
 KB = 1024
@@ -230,9 +231,22 @@ def test_an_upload_ends_where_the_quota_does_and_writes_nothing_more() -> None:
     with pytest.raises(QuotaExceeded, match=r"quota exceeded: .* upload"):
         file.pwritev(data(11), MB - 10)
     assert file.stat().size == MB - 10
-    file.close()
+    assert not file.close_now()
+    with pytest.raises(QuotaExceeded, match=r"quota exceeded: .* upload"):
+        file.close()
     assert [(event.action, event.status) for event in bench.events] == [("open", "ok"), ("close", "failed")]
     assert bench.transferred() == Transferred(MB - 10, 0)
+
+
+def test_an_atomic_upload_that_ends_there_replaces_nothing() -> None:
+    bench = Bench(upload_data_transfer=1)
+    fs = compose(replace(bench.view, throttle=bench.throttle, uploads=UploadRules(UploadMode.ATOMIC)))
+    file = fs.open(p(b"/f"), CREATE)
+    with pytest.raises(QuotaExceeded):
+        file.pwritev(data(MB + 1), 0)
+    with pytest.raises(QuotaExceeded):
+        file.close()
+    assert fs.stat(p(b"/f")).size == 100 * KB
 
 
 def test_who_has_nothing_left_opens_nothing_for_it() -> None:
