@@ -9,6 +9,7 @@ import stat
 
 from conchgo.storage import syscalls
 from conchgo.storage.beneath import Place
+from conchgo.storage.reserved import PREFIX
 
 
 def rename_replacing(old: Place, new: Place) -> None:
@@ -47,7 +48,7 @@ def remove_inode(place: Place, identity: tuple[int, int]) -> bool:
 
 def _remove_if_same(place: Place, expected: os.stat_result) -> bool:
     """Remove a name if it is still of that file; it is taken aside first, for unlink(2) does not tell what it takes."""
-    aside = Place(place.directory, b".conchgo-" + secrets.token_hex(8).encode())
+    aside = Place(place.directory, PREFIX + secrets.token_hex(8).encode())
     try:
         rename_new(place, aside)
     except FileNotFoundError:

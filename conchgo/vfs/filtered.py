@@ -24,7 +24,7 @@ from conchgo.storage.interface import (
     SymbolicLinks,
 )
 from conchgo.storage.links import LinkEncountered
-from conchgo.vfs.reserved import is_below_reserved, is_reserved
+from conchgo.storage.reserved import is_below_reserved, is_reserved
 
 #: To look at all that is in it would not do: more may come while one looks.
 _OTHER_PATTERNS: Final = (

@@ -18,8 +18,8 @@ from typing import Final
 
 from conchgo.errors import ConchgoError, NotBefore
 from conchgo.paths import VirtualPath
+from conchgo.storage import reserved
 from conchgo.storage.interface import Entry, Listing, Storage
-from conchgo.vfs import reserved
 
 PREFIX: Final = reserved.PREFIX + b"upload-"
 

@@ -1,4 +1,4 @@
-"""Names that are the server's own, temporaries of uploads for instance: no session sees, reaches or makes them."""
+"""Names of the server's own, temporaries for instance: no session sees, reaches or makes them (`vfs/filtered.py`)."""
 
 from __future__ import annotations
 

@@ -10,23 +10,9 @@ import pytest
 from conchgo.errors import DirectoryNotEmpty, NotFound, PermissionDenied
 from conchgo.storage.interface import Attributes
 from conchgo.vfs.interface import Filesystem
-from conchgo.vfs.reserved import is_below_reserved, is_reserved
 from tests.permission_table import DIRECTORY, Link, prepare, snapshot
+from tests.unit.storage.test_reserved import OURS, THEIRS
 from tests.unit.vfs.helpers import CREATE, READ, WRITE, View, names, outcome, p
-
-OURS = (b".conchgo-upload-1", b".CONCHGO-Upload-1", b".conchgo-", b".conchgo-\xff")
-THEIRS = (b".conchgo", b"conchgo-upload", b"x.conchgo-upload", b".conchgo_x", b" .conchgo-x", b".\xffconchgo-")
-
-
-def test_they_are_known_by_how_they_begin() -> None:
-    assert all(map(is_reserved, OURS))
-    assert not any(map(is_reserved, THEIRS))
-    for name in OURS:
-        assert all(is_below_reserved(p(path % name)) for path in (b"/%b", b"/a/%b", b"/a/%b/b", b"/%b/a/b"))
-    for name in THEIRS:
-        assert not is_below_reserved(p(b"/a/%b/b" % name))
-    assert not is_below_reserved(p(b"/"))
-
 
 TRIES: dict[str, tuple[type[Exception], Callable[[Filesystem, bytes], Any]]] = {
     "stat": (NotFound, lambda fs, name: fs.stat(p(name))),
