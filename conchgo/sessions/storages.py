@@ -61,7 +61,7 @@ def open_storages(directories: Directories, user: User, folders: Mapping[str, Fo
                     raise
                 broken[point] = error.text
                 storage = Refusing(partial(Failure, f"the folder {folder.name} is not available"))
-            mounts[point] = Mount(storage, folder_charge(user, folder))
+            mounts[point] = Mount(storage, folder_charge(user, folder), shared=True)
         make_ways(mounts)
         pinned = _pinned(real)
         opened.pop_all()

@@ -27,10 +27,11 @@ from conchgo.vfs.uploads import Uploads
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A storage of a view, and who pays for what lies in it (None: nobody counts)."""
+    """A storage of a view, who pays for what lies in it (None: nobody counts), and whether others make links there."""
 
     storage: Storage
     charge: Charge | None = None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +79,5 @@ def compose(view: View) -> Filesystem:
 def joined(mounts: Mapping[VirtualPath, Mount], pinned: Iterable[VirtualPath] = ()) -> Storage:
     """The storages as one tree."""
     storages = {point: mount.storage for point, mount in mounts.items()}
-    return storages[ROOT] if len(storages) == 1 else Mounted(storages, pinned)
+    shared = [point for point, mount in mounts.items() if mount.shared]
+    return storages[ROOT] if len(storages) == 1 else Mounted(storages, pinned, shared)

@@ -75,16 +75,23 @@ class _Mount:
 class Mounted:
     """The tree of `storages`, by the paths where they are mounted; one is mounted at the root.
 
-    A mount, what leads to one, and `pinned` (with what leads there) can't be removed, renamed or replaced.
+    A mount, what leads to one, and `pinned` (with what leads there) can't be removed, renamed or replaced. The mounts
+    that are `shared` are those where others may have put links.
     """
 
-    __slots__ = ("_depths", "_kept", "_mounts", "_names", "_pinned", "_root")
+    __slots__ = ("_depths", "_kept", "_mounts", "_names", "_pinned", "_root", "_shared")
 
-    def __init__(self, storages: Mapping[VirtualPath, Storage], pinned: Iterable[VirtualPath] = ()) -> None:
+    def __init__(
+        self,
+        storages: Mapping[VirtualPath, Storage],
+        pinned: Iterable[VirtualPath] = (),
+        shared: Iterable[VirtualPath] = (),
+    ) -> None:
         self._mounts = {point.parts: _Mount(point, storage) for point, storage in storages.items()}
         self._root = self._mounts[()]
         self._depths = sorted({len(parts) for parts in self._mounts if parts}, reverse=True)
         self._pinned = tuple(pinned)
+        self._shared = frozenset(shared)
         #: Directory to the names in it that are mounts or lead to some.
         self._names: dict[_Parts, dict[bytes, None]] = {}
         self._kept: dict[_Parts, tuple[type[ConchgoError], str]] = {}
@@ -108,7 +115,9 @@ class Mounted:
         if not any(face is not None for face in faces.values()):
             return None
         return Mounted(
-            {point: Refusing(WouldBlock) if face is None else face for point, face in faces.items()}, self._pinned
+            {point: Refusing(WouldBlock) if face is None else face for point, face in faces.items()},
+            self._pinned,
+            self._shared,
         )
 
     def close(self) -> None:
@@ -116,13 +125,13 @@ class Mounted:
             mount.storage.close()
 
     def may_lead(self, link: VirtualPath, target: VirtualPath) -> bool:
-        """Whether a link at the one path may lead to the other: out of a folder none does.
+        """Whether a link at the one path may lead to the other: out of what is shared none does.
 
-        Others may have put it there, to whom the names around the folder mean something else, or who would have this
-        user's programs read and write in a place of his own.
+        To others the names around it mean something else; or they would have this user's programs read and write in a
+        place of his own.
         """
         mount = self._mount(link)
-        return mount is self._root or mount is self._mount(target)
+        return mount.point not in self._shared or mount is self._mount(target)
 
     def lstat(self, path: VirtualPath) -> FileStat:
         if self._is_way(path):

@@ -42,7 +42,12 @@ def test_a_user_without_folders_has_a_home(tmp_path: Path) -> None:
 
 def test_home_and_folders_are_made_and_so_are_the_ways_to_them(tmp_path: Path) -> None:
     storages = opened(tmp_path, {"/team": "t", "/v/w/far": "f", "/team/a/b/deep": "d"})
-    assert set(map(bytes, storages.mounts)) == {b"/", b"/team", b"/v/w/far", b"/team/a/b/deep"}
+    assert {bytes(path): mount.shared for path, mount in storages.mounts.items()} == {
+        b"/": False,
+        b"/team": True,
+        b"/v/w/far": True,
+        b"/team/a/b/deep": True,
+    }
     found = {os.path.relpath(path, tmp_path) for path, _, _ in os.walk(tmp_path)} - {"."}
     assert found == {"home", "home/v", "home/v/w", "t", "t/a", "t/a/b", "f", "d"}
     assert (storages.pinned, storages.broken) == (frozenset(), {})

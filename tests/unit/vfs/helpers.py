@@ -44,7 +44,8 @@ class View:
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
-        mounts = {p(path): Mount(storage) for path, storage in {b"/": self.storage, **self.folders}.items()}
+        folders = {p(path): Mount(storage, shared=True) for path, storage in self.folders.items()}
+        mounts = {p(b"/"): Mount(self.storage), **folders}
         permissions, names = Permissions.parse(self.rules), Names(FilePatterns.parse(self.patterns))
         return compose(Composition(mounts, permissions, IDENTITY, ORIGIN, bus, names=names, uploads=self.uploads))
 

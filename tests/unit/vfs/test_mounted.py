@@ -535,13 +535,23 @@ def test_a_mount_at_the_root_hides_the_home() -> None:
     """There is nothing special about it: it is the storage at the root."""
     folder, nested = MemoryStorage(), MemoryStorage()
     prepare(folder, {b"/file": b"folder"})
-    fs = View(folder, folders={b"/n": nested}).fs
+    fs = View(MemoryStorage(), folders={b"/": folder, b"/n": nested}).fs
     assert names(fs, b"/") == {b"file", b"n"}
     for request in (lambda: fs.rmdir(ROOT), lambda: fs.rename(ROOT, p(b"/n/x"), replace=True)):
         assert outcome(request) is PermissionDenied
     mounted = Mounted({ROOT: folder, p(b"/n"): nested})
     for old, new in ((b"/", b"/n/x"), (b"/n/x", b"/"), (b"/file", b"/")):
         assert outcome(lambda old=old, new=new: mounted.rename(p(old), p(new), replace=True)) is InvalidArgument
+
+
+def test_a_link_in_a_folder_at_the_root_leads_out_of_it_neither() -> None:
+    folder, own = MemoryStorage(), MemoryStorage()
+    prepare(folder, {b"/out": Link(b"/own/key"), b"/in": Link(b"/file"), b"/file": b"1"})
+    prepare(own, {b"/key": b"2", b"/out": Link(b"/file")})
+    fs = View(MemoryStorage(), folders={b"/": folder, b"/own": own}).fs
+    assert get(fs, b"/in") == b"1"
+    for path in (b"/out", b"/own/out"):
+        assert outcome(lambda path=path: fs.open(p(path), READ)) is PermissionDenied
 
 
 def test_closing_closes_every_storage() -> None:
