@@ -181,7 +181,8 @@ class StorageFile(Protocol):
     def abandon(self) -> None:
         """Close it in place of `close`: what was written is not known to be whole (the client vanished, for instance).
 
-        Wrappers may keep it from its place then; a storage just closes. Idempotent.
+        Wrappers may keep it from its place then; a storage just closes. Idempotent. Never raises NotBefore: nobody may
+        be there to ask again.
         """
         ...
 

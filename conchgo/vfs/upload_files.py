@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from conchgo.errors import AlreadyExists, ConchgoError, Failure, QuotaExceeded
+from conchgo.errors import AlreadyExists, ConchgoError, Failure, NotBefore, QuotaExceeded
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, Storage, StorageFile
 from conchgo.vfs.open_uploads import OpenUploads
@@ -159,7 +159,12 @@ class DirectUpload(Upload):
         return True
 
     def abandon(self) -> None:
-        self._finish(self._file.abandon)
+        try:
+            self._finish(self._file.abandon)
+        except NotBefore:
+            # Nobody would ask again: what was to be undone stays.
+            self._file.abandon()
+            self._forget()
 
     def _finish(self, end: Callable[[], None]) -> None:
         if self._ended:
@@ -267,10 +272,10 @@ class AtomicUpload(Upload):
         if self._ended:
             return
         if self._keeps_part():
-            with suppress(ConchgoError):
+            with suppress(ConchgoError, NotBefore):
                 self._take_place()
-        else:
-            self._discard()
+        # Unless it has ended by now.
+        self._discard()
 
     def _failed(self, error: ConchgoError) -> ConchgoError:
         if self._failure is not None or self._ended:
@@ -308,10 +313,10 @@ class AtomicUpload(Upload):
         """What can't be removed now is emptied, and swept away later."""
         if self._ended:
             return
-        with self._opened.moving, suppress(ConchgoError):
+        with self._opened.moving, suppress(ConchgoError, NotBefore):
             try:
                 self._storage.remove(self.temporary)
-            except ConchgoError:
+            except (ConchgoError, NotBefore):
                 self._file.set_attributes(Attributes(size=0))
         with suppress(ConchgoError):
             self._file.close()

@@ -470,15 +470,19 @@ def test_what_answers_at_once_leaves_uploads_to_a_thread(storage: Any) -> None:
 
 
 class Waiting(MemoryStorage):
-    """Says once that it can't rename yet."""
+    """Says that it can't rename or remove yet, as where somebody else writes to what would be replaced."""
 
     waits = True
 
     def rename(self, old: Any, new: Any, *, replace: bool) -> None:
-        waits, self.waits = self.waits, False
-        if waits:
+        if self.waits:
             raise NotBefore(0)
         super().rename(old, new, replace=replace)
+
+    def remove(self, path: Any) -> None:
+        if self.waits:
+            raise NotBefore(0)
+        super().remove(path)
 
 
 def test_a_close_that_had_to_wait_is_asked_again() -> None:
@@ -488,8 +492,26 @@ def test_a_close_that_had_to_wait_is_asked_again() -> None:
     file.pwritev(views(b"data"), 0)
     with pytest.raises(NotBefore):
         file.close()
+    storage.waits = False
     file.close()
     assert raw(storage, b"/f") == b"data"
+
+
+@pytest.mark.parametrize("after_close", [False, True])
+@modes
+def test_who_abandons_does_not_wait(mode: UploadMode, after_close: bool) -> None:
+    storage = Waiting()
+    uploads = Uploads(storage, UploadRules(mode))
+    file = uploads.open(p(b"/f"), read=False, write=True, create=Create.NEW)
+    file.pwritev(views(b"data"), 0)
+    if after_close:
+        with pytest.raises(NotBefore):
+            file.close()
+    file.abandon()
+    storage.waits = False
+    listing = uploads.scan(p(b"/"))
+    assert list(listing) == []
+    assert temporaries(storage) == []
 
 
 def test_a_storage_that_lost_data_says_so_at_the_close(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conchgo.errors import AlreadyExists, NotFound, QuotaExceeded
+from conchgo.errors import AlreadyExists, NotBefore, NotFound, QuotaExceeded
 from conchgo.storage.interface import Attributes
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.interface import Filesystem, OpenOptions
@@ -145,6 +145,24 @@ def test_work_in_place_loses_nothing_but_the_write_that_is_too_much(storage: Any
     file.pwritev(views(b"Y"), 2)
     file.close()
     assert get(fs, b"/f") == b"1XY456"
+
+
+def test_who_abandons_does_not_wait_until_it_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fs = session(MemoryStorage())
+    file = fs.open(p(b"/f"), CREATE)
+    file.pwritev(views(b"data"), 0)
+    assert outcome(lambda: file.pwritev(views(bytes(11)), 0)) is QuotaExceeded
+
+    def wait(*_: object) -> None:
+        raise NotBefore(0)
+
+    monkeypatch.setattr("conchgo.storage.memory_file.MemoryFile.set_attributes", wait)
+    with pytest.raises(NotBefore):
+        file.close()
+    file.abandon()
+    monkeypatch.undo()
+    file.close()
+    assert get(fs, b"/f") == b"data"
 
 
 # The largest size.
