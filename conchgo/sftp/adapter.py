@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from conchgo.edge.filesystem_work import close_now
 from conchgo.edge.pools import Runner
 from conchgo.errors import ConchgoError
 from conchgo.paths import VirtualPath
 from conchgo.sftp import conch_attributes
-from conchgo.sftp.filesystem_server import close_now, open_options
+from conchgo.sftp.filesystem_server import open_options
 from conchgo.sftp.longname import longname
 from conchgo.sftp.status import status_of
 from conchgo.vfs.interface import File, Filesystem, Listing

@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
+from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.pieces import Pieces
 from conchgo.edge.pools import Runner
 from conchgo.edge.stream import Buffer
-from conchgo.edge.waiting import Line, PatientRunner, Waits
-from conchgo.errors import Busy, Cancelled, ConchgoError, InvalidArgument, NotBefore, WouldBlock
+from conchgo.edge.waiting import Line
+from conchgo.errors import ConchgoError, InvalidArgument, NotBefore, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.sftp import codec
 from conchgo.sftp import constants as c
@@ -36,13 +35,10 @@ T = TypeVar("T")
 NAMES_PER_REPLY: Final = 100
 
 
-class FilesystemServer:
-    """A `conchgo.sftp.server.Server`. `owner` is whose turn it is in the thread pool.
+class FilesystemServer(FilesystemWork):
+    """A `conchgo.sftp.server.Server`."""
 
-    What must wait for time to pass does so here, until the client is gone; `now` is the clock of NotBefore.
-    """
-
-    __slots__ = ("_at_once", "_extensions", "_owner", "_runner", "cancelled", "clock", "filesystem", "waits")
+    __slots__ = ("_extensions",)
 
     def __init__(
         self,
@@ -53,47 +49,8 @@ class FilesystemServer:
         clock: IReactorTime,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.filesystem = filesystem
-        self.clock = clock
-        self.waits = Waits(clock, now)
-        self._runner = PatientRunner(runner, self.waits)
-        self._owner = owner
+        super().__init__(filesystem, runner, owner, clock, now)
         self._extensions = extensions
-        self._at_once = filesystem.at_once
-        self.cancelled = False
-
-    def path(self, raw: bytes) -> VirtualPath:
-        """Raises InvalidPath."""
-        return VirtualPath.parse(raw, self.filesystem.start)
-
-    def run(self, work: Callable[[Filesystem], T]) -> Maybe[T]:
-        """Ask what is known at once, and where that is not enough, ask again in a thread."""
-        if self._at_once is not None:
-            try:
-                return work(self._at_once)
-            except (WouldBlock, NotBefore):
-                pass
-        return self.hop(work, self.filesystem)
-
-    def hop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Do what may block, in a thread, and when its time has come."""
-        return self._runner.run(self._owner, work, *args, **kwargs)
-
-    def close(self, close: Callable[[], None], abandon: Callable[[], None] | None = None) -> Deferred[None]:
-        """Closing is never refused: where the pool takes no more work it is done here, for a wait is no leak.
-
-        Where the client leaves while it waits for its time, `abandon` is done instead.
-        """
-        closed = self.hop(close).addErrback(close_now, close)
-        return closed if abandon is None else closed.addErrback(self._left, abandon)
-
-    def _left(self, failure: Failure, abandon: Callable[[], None]) -> Deferred[None]:
-        failure.trap(Cancelled)
-        return self.close(abandon)
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        self.waits.cancel()
 
     def extensions(self) -> Mapping[bytes, Row]:
         return self._extensions
@@ -160,12 +117,6 @@ class FilesystemServer:
 
     def space(self, path: VirtualPath) -> Maybe[bytes]:
         return self.run(lambda files: codec.space(files.space(path)))
-
-
-def close_now(refused: Failure, close: Callable[[], None]) -> None:
-    """What a pool refused as Busy, done in this thread; other failures stay what they are."""
-    refused.trap(Busy)
-    close()
 
 
 def open_options(flags: int, attributes: Attributes) -> OpenOptions:
