@@ -53,6 +53,7 @@ setup(
         "pydantic-settings>=2.5,<3",
         "click>=8.1",
         "rich>=13",
+        "xxhash>=3",
     ],
     extras_require={
         "postgresql": postgresql,

@@ -127,6 +127,7 @@ def as_line(event: Event) -> bytes:
             "bytes_written": event.bytes_written,
             "elapsed": None if event.elapsed is None else round(event.elapsed, 6),
             "method": event.method,
+            "command": event.command,
             "reason": event.reason,
         }
     )

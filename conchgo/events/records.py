@@ -41,6 +41,8 @@ class Event:
     elapsed: float | None = None
     method: str | None = None
     reason: str | None = None
+    #: What was typed, escaped.
+    command: str | None = None
     time: datetime = field(default_factory=utc_now)
 
 
@@ -63,5 +65,6 @@ ACTIONS: Final = frozenset(
         "setstat",
         "shell",
         "exec",
+        "copy",
     }
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from twisted.conch.avatar import ConchUser
@@ -10,21 +12,32 @@ from twisted.conch.interfaces import ISFTPServer
 from twisted.internet.interfaces import IReactorTime
 
 from conchgo.accounts.model import User
+from conchgo.commands.command import MISUSED, NOT_FOUND, Call, Command, UsageError
+from conchgo.commands.files import Files
+from conchgo.commands.program import CommandProgram
+from conchgo.commands.words import words
+from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.stream import Program
 from conchgo.paths import escaped
 from conchgo.sessions.notices import Notice
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
+from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.sftp.subsystem import sftp_engine
+from conchgo.vfs.interface import Filesystem
 
-#: Bytes of a name that are repeated in messages and events.
+#: Bytes of a name that are repeated in messages and events, and of a command line in an event.
 _SHOWN: Final = 64
+_SHOWN_LINE: Final = 1024
+
+#: A command line, its exit status, what went wrong, and seconds.
+Ran = Callable[[str, int, str | None, float], None]
 
 
 class Avatar(ConchUser):
     """One connection's user: a `conchgo.ssh.session.Programs`, and an IConchUser that ISFTPServer can be asked of.
 
-    `files` is its ISFTPServer; `refuse` publishes what was not allowed.
+    `files` is its ISFTPServer; `refuse` publishes what was not allowed, `ran` what became of a command line.
     """
 
     def __init__(
@@ -35,6 +48,8 @@ class Avatar(ConchUser):
         registry: Registry,
         reactor: IReactorTime,
         refuse: Callable[[str, str], None],
+        commands: Mapping[str, Command],
+        ran: Ran,
     ) -> None:
         super().__init__()
         # Not the whole user: an idle session does not need his password's hash.
@@ -45,6 +60,8 @@ class Avatar(ConchUser):
         self._registry = registry
         self._reactor = reactor
         self._refuse = refuse
+        self._commands = commands
+        self._ran = ran
 
     def __conform__(self, interface: object) -> object | None:
         return self.files if interface is ISFTPServer else None
@@ -54,16 +71,41 @@ class Avatar(ConchUser):
             self._refuse("exec", f"unknown subsystem {escaped(name[:_SHOWN])}")
             return None
         if not self._registry.has_room(self._username, self._max_sessions):
-            self._refuse("exec", f"too many open sessions: {self._max_sessions} allowed")
-            return Notice(f"Too many open sessions: {self._max_sessions} allowed. Close one first.", 1)
+            return self._too_many()
         engine = sftp_engine(ISFTPServer(self), self._runner, self._username, self._reactor, self._registry.handles)
         return self._registry.register(engine, self._username)
 
     def command(self, line: bytes, environment: Mapping[bytes, bytes]) -> Program:
-        words = line.split(maxsplit=1)
-        name = escaped(words[0][:_SHOWN]) if words else "an empty command"
-        self._refuse("exec", f"{name}: not enabled")
-        return Notice(f"{name}: not enabled on this server. It serves files: use sftp, or scp without -O.", 127)
+        shown = escaped(line[:_SHOWN_LINE])
+        try:
+            name, *arguments = words(line) or [""]
+        except UsageError as error:
+            self._refuse("exec", str(error))
+            return Notice(f"{error}.", MISUSED)
+        row = self._commands.get(name)
+        if row is None:
+            known = escaped(os.fsencode(name)[:_SHOWN]) or "an empty command"
+            self._refuse("exec", f"{known}: not enabled")
+            return Notice(f"{known}: not enabled on this server. `help` lists what is.", NOT_FOUND)
+        if not self._registry.has_room(self._username, self._max_sessions):
+            return self._too_many()
+        files = Files(FilesystemWork(self._filesystem(), self._runner, self._username, self._reactor))
+        program = CommandProgram(
+            row,
+            lambda console: Call(name, self._username, arguments, console, files, self._commands),
+            files,
+            partial(self._ran, shown),
+        )
+        return self._registry.register(program, self._username)
+
+    def _filesystem(self) -> Filesystem:
+        if not isinstance(self.files, FilesystemAdapter):
+            raise TypeError("commands need a session's Filesystem")
+        return self.files.filesystem
+
+    def _too_many(self) -> Program:
+        self._refuse("exec", f"too many open sessions: {self._max_sessions} allowed")
+        return Notice(f"Too many open sessions: {self._max_sessions} allowed. Close one first.", 1)
 
     def shell(self) -> Program:
         self._refuse("shell", "there is no shell")

@@ -18,6 +18,8 @@ from conchgo.accounts.model import FilePattern, Folder, User
 from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
+from conchgo.commands.command import Command
+from conchgo.commands.table import enabled
 from conchgo.edge.pools import Runner
 from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import LoginRefused
@@ -70,7 +72,9 @@ class Realm:
         upload_mode: UploadMode = UploadMode.DIRECT,
         setstat_mode: SetstatMode = SetstatMode.APPLY,
         throttles: Throttles | None = None,
+        commands: Mapping[str, Command] | None = None,
     ) -> None:
+        self._commands = enabled(None) if commands is None else commands
         self._folder = folder
         self._open_storages = open_storages
         self._database = database
@@ -134,7 +138,15 @@ class Realm:
         throttle = self._throttles.join(user, login.ip)
         close = storages.close if throttle is None else partial(self._close, user.username, storages, throttle)
         session = _Session(origin, self._bus, runner, waits, close)
-        avatar = Avatar(user, runner=runner, registry=self._registry, reactor=self._reactor, refuse=session.refuse)
+        avatar = Avatar(
+            user,
+            runner=runner,
+            registry=self._registry,
+            reactor=self._reactor,
+            refuse=session.refuse,
+            commands=self._commands,
+            ran=session.ran,
+        )
         filesystem = compose(
             View(
                 mounts=storages.mounts,
@@ -179,6 +191,11 @@ class _Session:
 
     def refuse(self, action: str, reason: str) -> None:
         self._bus.publish(Event(action, self._origin, status="refused", reason=reason))
+
+    def ran(self, command: str, status: int, reason: str | None, elapsed: float) -> None:
+        """A command line has ended."""
+        word = "ok" if status == 0 else "failed"
+        self._bus.publish(Event("exec", self._origin, status=word, reason=reason, command=command, elapsed=elapsed))
 
     def logout(self) -> None:
         self._bus.publish(Event("logout", self._origin, elapsed=time.monotonic() - self._began))

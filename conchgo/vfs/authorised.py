@@ -130,7 +130,7 @@ class Authorised:
         self._storage.close()
 
     def lstat(self, path: VirtualPath) -> FileStat:
-        self._require("list", path.parent)
+        self.require("list", path.parent)
         return self._storage.lstat(path)
 
     def open(
@@ -139,9 +139,9 @@ class Authorised:
         granted = self._permissions.verbs(path.parent)
         may_read = read and "download" in granted
         if create is Create.NEW:
-            self._require("upload", path.parent)
+            self.require("upload", path.parent)
         elif write:
-            self._require("overwrite", path.parent)
+            self.require("overwrite", path.parent)
         if not (write or may_read):
             raise PermissionDenied
         if "chmod" not in granted:
@@ -157,22 +157,22 @@ class Authorised:
         )
 
     def scan(self, path: VirtualPath) -> Listing:
-        self._require("list", path)
+        self.require("list", path)
         return self._storage.scan(path)
 
     def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
-        self._require("create_dirs", path.parent)
+        self.require("create_dirs", path.parent)
         granted = self._permissions.verbs(path.parent)
         self._storage.mkdir(path, mode if "chmod" in granted else 0o777)
 
     def rmdir(self, path: VirtualPath) -> None:
         self._refuse_root(path)
-        self._require("delete_dirs", path.parent)
+        self.require("delete_dirs", path.parent)
         self._storage.rmdir(path)
 
     def remove(self, path: VirtualPath) -> None:
         self._refuse_root(path)
-        self._require("delete_files", path.parent)
+        self.require("delete_files", path.parent)
         self._storage.remove(path)
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
@@ -207,15 +207,15 @@ class Authorised:
         self._setstat.apply(changes, lambda allowed: self._storage.set_attributes(path, allowed, link=link))
 
     def readlink(self, path: VirtualPath) -> bytes:
-        self._require("list", path.parent)
+        self.require("list", path.parent)
         return self._symbolic().readlink(path)
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
         """`target` is checked where it lexically leads: both directories must allow links."""
         meant = VirtualPath.parse(target, path.parent)
         self._refuse_root(path)
-        self._require("create_symlinks", path.parent)
-        self._require("create_symlinks", meant.parent)
+        self.require("create_symlinks", path.parent)
+        self.require("create_symlinks", meant.parent)
         self._symbolic().symlink(target, path)
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
@@ -225,7 +225,7 @@ class Authorised:
             ("create_symlinks", new.parent),
             ("upload", new.parent),
         ):
-            self._require(verb, directory)
+            self.require(verb, directory)
         # Some operations ask for the file's own path, others for its directory.
         gained = (self._permissions.verbs(new) | self._permissions.verbs(new.parent)) - (
             self._permissions.verbs(existing) & self._permissions.verbs(existing.parent)
@@ -237,12 +237,13 @@ class Authorised:
         self._hard_links.link(existing, new)
 
     def space(self, path: VirtualPath) -> Space:
-        self._require("list", path.parent)
+        self.require("list", path.parent)
         if self._free_space is None:
             raise Unsupported
         return self._free_space.space(path)
 
-    def _require(self, verb: str, path: VirtualPath) -> None:
+    def require(self, verb: str, path: VirtualPath) -> None:
+        """Raises PermissionDenied."""
         if verb not in self._permissions.verbs(path):
             raise PermissionDenied
 

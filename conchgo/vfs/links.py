@@ -92,6 +92,10 @@ class Links:
                 new_hops.spend()
                 old, new = self._resolved(old, old_hops, last=False), self._resolved(new, new_hops, last=False)
 
+    def resolve(self, path: VirtualPath) -> VirtualPath:
+        """The path without its links, the last name's too, wherever it leads. Not for clients to see."""
+        return self._resolved(path, _Hops(), last=True)
+
     def realpath(self, path: VirtualPath) -> VirtualPath:
         """The path without its links, up to the first that leads to what is not there or may not be listed."""
         hops = _Hops()

@@ -7,6 +7,7 @@ from twisted.conch.interfaces import ISession, ISFTPServer
 from twisted.internet.task import Clock
 
 from conchgo.accounts.model import User
+from conchgo.commands.table import enabled
 from conchgo.edge.pools import Inline
 from conchgo.edge.stream import Program
 from conchgo.events.bus import Bus
@@ -26,6 +27,7 @@ class Session:
 
     def __init__(self, **fields: Any) -> None:
         self.refused: list[tuple[str, str]] = []
+        self.ran: list[tuple[object, ...]] = []
         self.registry = Registry(1024)
         runner = SessionRunner(Inline())
         self.avatar = Avatar(
@@ -34,6 +36,8 @@ class Session:
             registry=self.registry,
             reactor=Clock(),
             refuse=lambda action, reason: self.refused.append((action, reason)),
+            commands=enabled(None),
+            ran=lambda *told: self.ran.append(told[:3]),
         )
         everything = Permissions.parse({"/": ["*"]})
         filesystem = compose(View({ROOT: Mount(MemoryStorage())}, everything, IDENTITY, ORIGIN, Bus()))
@@ -72,10 +76,7 @@ def test_a_command_is_not_found(line: bytes, name: str) -> None:
     stream = run(session.avatar.command(line, {}))
     assert stream.status == 127
     assert stream.output == b""
-    assert (
-        stream.errors.decode()
-        == f"{name}: not enabled on this server. It serves files: use sftp, or scp without -O.\r\n"
-    )
+    assert stream.errors.decode() == f"{name}: not enabled on this server. `help` lists what is.\r\n"
     assert session.refused == [("exec", f"{name}: not enabled")]
 
 

@@ -1,0 +1,1 @@
+"""What users run by `ssh host COMMAND`: one table, one module for each command."""

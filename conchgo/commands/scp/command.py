@@ -1,0 +1,69 @@
+"""scp -t and scp -f: what an scp at the client's end starts here."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Final
+
+from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
+from conchgo.commands.options import Options
+from conchgo.commands.scp import messages
+from conchgo.commands.scp.peer import Fatal, Peer
+from conchgo.commands.scp.sink import Sink
+from conchgo.commands.scp.source import Source
+from conchgo.errors import ConchgoError, NotFound
+from conchgo.vfs.globbing import expanded
+
+
+def _options() -> Options:
+    options = Options()
+    for letter in "tfrpdvqC12346B":
+        options.flag(f"-{letter}")
+    options.add_argument("-l", type=int)
+    options.add_argument("paths", nargs="*")
+    return options
+
+
+async def _run(call: Call) -> int:
+    options = _OPTIONS.read(call.arguments)
+    if options.t == options.f or not options.paths or (options.t and len(options.paths) > 1):
+        raise UsageError("this end of scp is started by another scp, with -t or -f")
+    peer = Peer(call.console)
+    try:
+        await (_take(call, peer, options) if options.t else _send(call, peer, options))
+    except Fatal as fatal:
+        return await _ended(call, fatal.text)
+    except ConchgoError as error:
+        return await _ended(call, error.text)
+    return FAILED if peer.failed else OK
+
+
+async def _take(call: Call, peer: Peer, options: Namespace) -> None:
+    (text,) = options.paths
+    sink = Sink(peer, call.files, call.files.path(text), recursive=options.r, preserve=options.p)
+    await sink.run(directory=options.d or text.endswith("/"))
+
+
+async def _send(call: Call, peer: Peer, options: Namespace) -> None:
+    source = Source(peer, call.files, call.owner, recursive=options.r, preserve=options.p)
+    await peer.answer()
+    for text in options.paths:
+        path = call.files.path(text)
+        found = await call.files.hop(expanded, call.files.filesystem, path)
+        if not found:
+            await peer.warn(path, NotFound())
+        for one in found:
+            await source.send(one)
+
+
+async def _ended(call: Call, text: str | None) -> int:
+    if text is not None:
+        await call.console.write(messages.answer(messages.ERROR, text))
+    return FAILED
+
+
+_OPTIONS: Final = _options()
+
+COMMAND: Final = Command(
+    "scp", "-t|-f [-rpd] PATH ...", "the far end of scp -O", ("download", "upload"), True, True, _run
+)

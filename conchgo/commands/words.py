@@ -1,0 +1,20 @@
+"""A command line as the words of a POSIX shell: quotes and backslashes mean what they mean there, nothing else does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from conchgo.commands.command import UsageError
+
+
+def words(line: bytes) -> list[str]:
+    """The words of a line. Bytes that are not UTF-8 are kept (os.fsdecode), `#` is a character like any other.
+
+    Raises:
+        UsageError: a quotation has no end.
+    """
+    try:
+        return shlex.split(os.fsdecode(line))
+    except ValueError as error:
+        raise UsageError(f"cannot read the command line: {str(error).lower()}") from None
