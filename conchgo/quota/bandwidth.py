@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -12,15 +11,14 @@ from conchgo.errors import NotBefore
 
 #: Seconds of its rate that a bucket saves up while nothing is transferred: what timers lose by being late.
 _SAVED: Final = 0.1
-#: Seconds after which who waits asks again, however many there are before him.
+#: Seconds that who waits comes late on purpose, to find something saved up for more than one small request.
+_LATE: Final = 0.01
+#: Seconds after which he asks again, however many there are before him; and after which he must have gone away.
 _LONGEST: Final = 1.0
-#: Seconds by which a turn may come later, by chance: where a request costs less than timers can tell apart, each of
-#: those who wait comes first now and then, and finds something saved up for more than one request.
-_CHANCE: Final = 0.02
 
 
 class Turn:
-    """When one of those who share a bucket may ask again."""
+    """One of those who share a bucket, and when he may ask again."""
 
     __slots__ = ("at",)
 
@@ -33,7 +31,7 @@ class Bucket:
 
     Who comes when nothing is owed takes all that he asks for, and the next one waits until that is paid: so requests
     of any size pass, and over any time no more than the rate allows, what was saved up, and one request. `divisor`
-    tells by how many workers the rate is shared. For any thread; `now` is time.monotonic, `chance` random.random.
+    tells by how many workers the rate is shared. For any thread; `now` is time.monotonic.
     """
 
     def __init__(
@@ -42,18 +40,17 @@ class Bucket:
         *,
         divisor: Callable[[], int] = lambda: 1,
         now: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
     ) -> None:
         self.rate = rate
         self._divisor = divisor
         self._now = now
-        self._chance = chance
         self._lock = threading.Lock()
         #: Until then it is paid for what was taken.
         self._paid = 0.0
-        #: The last turn that was given, and how long the last one who took something took.
-        self._last_turn = 0.0
+        #: Seconds that the last one took.
         self._cost = 0.0
+        #: In the order in which they came; a dictionary is a set that keeps it.
+        self._waiting: dict[Turn, None] = {}
 
     @property
     def owes(self) -> bool:
@@ -62,18 +59,17 @@ class Bucket:
     def take(self, count: int, turn: Turn) -> None:
         """Raises NotBefore: something is still owed; nothing was taken.
 
-        Who waits gets a turn, one after the other: so each of them comes when he is served, and not all at once.
+        Those who wait are told to come one after the other, each when what those before him took will be paid.
         """
         if not self.rate:
             return
         with self._lock:
             now = self._now()
             if now < self._paid:
-                if turn.at <= now:
-                    free = min(max(self._last_turn, self._paid), self._paid + _LONGEST)
-                    turn.at = free + _CHANCE * self._chance()
-                    self._last_turn = free + self._cost
+                wait = _LATE + self._before(turn, now) * max(self._cost, _LATE)
+                turn.at = self._paid + min(wait, _LONGEST)
                 raise NotBefore(turn.at)
+            self._waiting.pop(turn, None)
             self._cost = self._seconds(count)
             self._paid = max(self._paid, now - _SAVED) + self._cost
 
@@ -82,6 +78,19 @@ class Bucket:
         if count and self.rate:
             with self._lock:
                 self._paid -= self._seconds(count)
+
+    def _before(self, turn: Turn, now: float) -> int:
+        """How many came earlier and still wait; `turn` waits from now on."""
+        self._waiting.setdefault(turn)
+        count = 0
+        for other in list(self._waiting):
+            if other is turn:
+                break
+            if other.at + _LONGEST < now:
+                del self._waiting[other]
+            else:
+                count += 1
+        return count
 
     def _seconds(self, count: int) -> float:
         return count * max(1, self._divisor()) / self.rate

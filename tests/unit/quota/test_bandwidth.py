@@ -24,7 +24,7 @@ def time() -> Time:
 
 
 def bucket_of(rate: int, time: Time, workers: int = 1) -> Bucket:
-    return Bucket(rate, divisor=lambda: workers, now=time, chance=lambda: 0.0)
+    return Bucket(rate, divisor=lambda: workers, now=time)
 
 
 def wait(bucket: Bucket, count: int, turn: Turn | None = None) -> float:
@@ -48,7 +48,7 @@ def test_the_next_one_waits_until_the_last_is_paid(time: Time) -> None:
     assert wait(bucket, 2000) == 0
     assert bucket.owes
     # 0.1 s of the rate were saved up.
-    assert wait(bucket, 1) == pytest.approx(time.now + 1.9)
+    assert wait(bucket, 1) == pytest.approx(time.now + 1.91)
     time.now += 1.9001
     assert not bucket.owes
     assert wait(bucket, 1) == 0
@@ -58,7 +58,7 @@ def test_what_was_not_moved_is_not_paid(time: Time) -> None:
     bucket = bucket_of(1000, time)
     bucket.take(5000, Turn())
     bucket.give_back(4500)
-    assert wait(bucket, 1) == pytest.approx(time.now + 0.4)
+    assert wait(bucket, 1) == pytest.approx(time.now + 0.41)
 
 
 def test_nothing_much_is_saved_up(time: Time) -> None:
@@ -71,7 +71,7 @@ def test_nothing_much_is_saved_up(time: Time) -> None:
 def test_the_rate_is_shared_by_the_workers_where_the_user_is(time: Time, workers: int) -> None:
     bucket = bucket_of(1000, time, workers)
     bucket.take(1000, Turn())
-    assert wait(bucket, 1) == pytest.approx(time.now + max(1, workers) - 0.1)
+    assert wait(bucket, 1) == pytest.approx(time.now + max(1, workers) - 0.09)
 
 
 def test_a_new_rate_holds_for_what_is_taken_from_now_on(time: Time) -> None:
@@ -79,33 +79,46 @@ def test_a_new_rate_holds_for_what_is_taken_from_now_on(time: Time) -> None:
     bucket.take(100, Turn())
     bucket.rate = 10
     assert wait(bucket, 100) == 0
-    assert wait(bucket, 1) == pytest.approx(time.now + 10)
+    assert wait(bucket, 1) == pytest.approx(time.now + 10.01)
 
 
 def test_those_who_wait_get_turns_one_after_the_other(time: Time) -> None:
     bucket, turns = bucket_of(1000, time), [Turn() for _ in range(3)]
     bucket.take(300, Turn())
     start = time.now
-    # 0.3 s less what was saved up, then one request after the other.
-    assert [wait(bucket, 300, turn) - start for turn in turns] == pytest.approx([0.2, 0.5, 0.8])
-    assert [wait(bucket, 300, turn) - start for turn in turns] == pytest.approx([0.2, 0.5, 0.8]), "asked too early"
+    # 0.3 s less what was saved up, then one request after the other, and each a little late.
+    for _ in range(2):
+        assert [wait(bucket, 300, turn) - start for turn in turns] == pytest.approx([0.21, 0.51, 0.81])
     for turn in turns:
         time.now = turn.at
         assert wait(bucket, 300, turn) == 0
-    assert wait(bucket, 300, turns[0]) - start == pytest.approx(1.1)
+    assert wait(bucket, 300, turns[0]) - start == pytest.approx(1.11, abs=0.03)
 
 
-def test_turns_of_those_who_went_away_hold_nobody_up_for_long(time: Time) -> None:
-    bucket = bucket_of(1000, time)
+def test_who_came_too_early_keeps_his_place(time: Time) -> None:
+    bucket, first, second = bucket_of(1000, time), Turn(), Turn()
+    bucket.take(300, Turn())
+    wait(bucket, 300, first)
+    at = wait(bucket, 300, second)
+    time.now = first.at
+    bucket.take(700, Turn())
+    assert wait(bucket, 300, second) > wait(bucket, 300, first) > at
+
+
+def test_those_who_went_away_hold_nobody_up_for_long(time: Time) -> None:
+    bucket, stays = bucket_of(1000, time), Turn()
     bucket.take(300, Turn())
     for _ in range(100):
         wait(bucket, 300)
-    assert wait(bucket, 300) - time.now < 1.3
-    time.now += 0.3
-    assert wait(bucket, 300) == 0
+    assert wait(bucket, 300, stays) - time.now < 1.3
+    time.now = stays.at
+    bucket.take(300, stays)
+    time.now += 1.2
+    bucket.take(2000, stays)
+    assert wait(bucket, 300, stays) == pytest.approx(time.now + 1.9, abs=0.02), "they are forgotten"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=8), st.floats(0, 0.01), st.integers(100, 10**6))
 def test_many_transfers_together_get_the_rate_and_each_its_part(sizes: list[int], late: float, rate: int) -> None:
     """Each asks for its size (in 1/10,000 of the rate) again and again, as soon as it may; timers are late."""
@@ -125,6 +138,6 @@ def test_many_transfers_together_get_the_rate_and_each_its_part(sizes: list[int]
         asking[index] = at, turn, count
     largest = max(count for _, _, count in asking)
     assert moved <= rate * (30 + 0.2) + largest
-    assert moved >= 0.85 * rate * 30
-    assert min(served) >= 0.2 * rate * 30 / largest / len(sizes), "all the same, were all as large as the largest"
+    assert moved >= 0.9 * rate * 30
+    assert min(served) >= 0.5 * rate * 30 / largest / len(sizes) - 1, "half of what all had, were all requests as large"
     assert rounds < 4 * sum(served) + 30 * 20 * len(sizes)
