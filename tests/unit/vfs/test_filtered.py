@@ -362,6 +362,20 @@ def test_a_directory_with_hidden_names_is_not_empty(storage: Any) -> None:
         fs.rmdir(p(b"/d"))
 
 
+def test_a_folder_of_a_hidden_name_is_hidden_with_all_that_is_in_it(make_storage: Any) -> None:
+    home, folder = make_storage(), make_storage()
+    prepare(folder, {b"/file": b"text"})
+    fs = View(home, folders={b"/way/folder": folder}, patterns=[hide("/", "way")]).fs
+    assert names(fs, b"/") == set()
+    for path in (b"/way", b"/way/folder", b"/way/folder/file"):
+        for attempt in (fs.stat, fs.scan, fs.space):
+            with pytest.raises(NotFound):
+                attempt(p(path))
+    assert names(View(home, folders={b"/way/folder": folder}, patterns=[deny("/", "*")]).fs, b"/way/folder") == {
+        b"file"
+    }
+
+
 def test_what_is_open_is_judged_when_it_is_opened(storage: Any) -> None:
     prepare(storage, {b"/a": DIRECTORY, b"/a/x.txt": b"text"})
     fs = filtered(storage, deny("/", "*.exe"))
