@@ -32,6 +32,7 @@ from conchgo.sessions.directories import Directories
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.storages import open_storages
+from conchgo.sessions.views import Views
 from conchgo.ssh.algorithms import HOST_SIGNATURES
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
@@ -135,11 +136,13 @@ def assemble(
         open_storages=partial(open_storages, Directories(umask, base_directory)),
         database=database,
         disk=disk,
-        bus=bus,
+        views=Views(
+            bus,
+            upload_mode=UploadMode(transfers.upload_mode),
+            setstat_mode=SetstatMode(transfers.setstat_mode),
+        ),
         registry=registry,
         reactor=reactor,
-        upload_mode=UploadMode(transfers.upload_mode),
-        setstat_mode=SetstatMode(transfers.setstat_mode),
     )
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(

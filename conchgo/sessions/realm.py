@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Protocol, cast
 
 from twisted.conch.interfaces import IConchUser
@@ -14,9 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
-from conchgo.accounts.model import FilePattern, Folder, User
-from conchgo.accounts.patterns import FilePatterns
-from conchgo.accounts.permissions import Permissions
+from conchgo.accounts.model import Folder, User
 from conchgo.auth.credentials import Login
 from conchgo.commands.command import Command
 from conchgo.commands.table import enabled
@@ -25,20 +23,14 @@ from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
-from conchgo.paths import VirtualPath
-from conchgo.quota.throttles import Throttle, Throttles
-from conchgo.quota.transfers import MemoryTransferCounter
+from conchgo.quota.throttles import Throttle
 from conchgo.sessions.avatar import Avatar
-from conchgo.sessions.directories import identity_of
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sessions.storages import Storages, open_start_directory
+from conchgo.sessions.views import Rules, Views
 from conchgo.sftp.adapter import FilesystemAdapter
-from conchgo.vfs.compose import View, compose, joined
-from conchgo.vfs.filtered import Names
-from conchgo.vfs.setstat import SetstatMode
-from conchgo.vfs.temporaries import Temporaries
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.compose import compose, joined
 
 _log = Logger()
 
@@ -66,12 +58,9 @@ class Realm:
         open_storages: Callable[[User, Mapping[str, Folder]], Storages],
         database: Runner,
         disk: Runner,
-        bus: Bus,
+        views: Views,
         registry: Registry,
         reactor: IReactorTime,
-        upload_mode: UploadMode = UploadMode.DIRECT,
-        setstat_mode: SetstatMode = SetstatMode.APPLY,
-        throttles: Throttles | None = None,
         commands: Mapping[str, Command] | None = None,
     ) -> None:
         self._commands = enabled(None) if commands is None else commands
@@ -79,37 +68,37 @@ class Realm:
         self._open_storages = open_storages
         self._database = database
         self._disk = disk
-        self._bus = bus
+        self._views = views
+        self._bus = views.bus
         self._registry = registry
         self._reactor = reactor
-        self._upload_mode = upload_mode
-        self._setstat_mode = setstat_mode
-        self._temporaries = Temporaries()
-        self._throttles = throttles or Throttles(MemoryTransferCounter())
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
         """The avatar of a `Login`.
 
         Raises (in the Deferred):
             LoginRefused: the user has all the sessions that he may have.
-            ConchgoError: his home can't be opened, or his permissions or patterns make no sense.
+            ConchgoError: his home can't be opened, or something in his record makes no sense.
         """
         if IConchUser not in interfaces:
             raise NotImplementedError("conchgo has avatars for IConchUser only")
         login, connected = cast(Login, avatarId), cast(Connected, mind)
         user = login.user
-        permissions, names = _permissions(tuple(user.permissions.items())), _names(user.filters.file_patterns)
+        rules = Rules.of(user)
         if not self._registry.has_room(user.username, user.max_sessions):
             raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
 
         def opened(folders: Mapping[str, Folder]) -> Deferred[Storages]:
-            return self._disk.run(user.username, self._prepared, user, folders)
+            return self._disk.run(user.username, self._prepared, user, rules, folders)
 
-        return (
-            self._folders(user)
-            .addCallback(opened)
-            .addCallback(self._logged_in, login, permissions, names, connected.connection_id)
-        )
+        def entered(storages: Storages) -> _Avatar:
+            try:
+                return self._logged_in(storages, login, rules, connected.connection_id)
+            except BaseException:
+                storages.close()
+                raise
+
+        return self._folders(user).addCallback(opened).addCallback(entered)
 
     def _folders(self, user: User) -> Deferred[Mapping[str, Folder]]:
         """The records of the user's folders, by name; those that are not there are left out."""
@@ -119,24 +108,24 @@ class Realm:
     def _looked_up(self, names: Iterable[str]) -> Mapping[str, Folder]:
         return {name: folder for name in names if (folder := self._folder(name)) is not None}
 
-    def _prepared(self, user: User, folders: Mapping[str, Folder]) -> Storages:
+    def _prepared(self, user: User, rules: Rules, folders: Mapping[str, Folder]) -> Storages:
         storages = self._open_storages(user, folders)
         try:
-            open_start_directory(joined(storages.mounts, storages.pinned), _start(user))
+            open_start_directory(joined(storages.mounts, storages.pinned), rules.start)
         except BaseException:
             storages.close()
             raise
         return storages
 
-    def _logged_in(
-        self, storages: Storages, login: Login, permissions: Permissions, names: Names, connection_id: str
-    ) -> _Avatar:
+    def _logged_in(self, storages: Storages, login: Login, rules: Rules, connection_id: str) -> _Avatar:
         user = login.user
         origin = Origin(user.username, connection_id, login.ip)
         runner = SessionRunner(self._disk)
         waits = Waits(self._reactor)
-        throttle = self._throttles.join(user, login.ip)
-        close = storages.close if throttle is None else partial(self._close, user.username, storages, throttle)
+        view = self._views.view(user, rules, origin, storages)
+        close = storages.close
+        if view.throttle is not None:
+            close = partial(self._close, user.username, storages, view.throttle)
         session = _Session(origin, self._bus, runner, waits, close)
         avatar = Avatar(
             user,
@@ -147,22 +136,7 @@ class Realm:
             commands=self._commands,
             ran=session.ran,
         )
-        filesystem = compose(
-            View(
-                mounts=storages.mounts,
-                pinned=storages.pinned,
-                permissions=permissions,
-                identity=identity_of(user),
-                origin=origin,
-                bus=self._bus,
-                start=_start(user),
-                names=names,
-                uploads=_uploads(self._upload_mode, user.filters.max_upload_file_size or None, self._temporaries),
-                setstat=self._setstat_mode,
-                throttle=throttle,
-            )
-        )
-        avatar.files = FilesystemAdapter(avatar, filesystem, PatientRunner(runner, waits), user.username)
+        avatar.files = FilesystemAdapter(avatar, compose(view), PatientRunner(runner, waits), user.username)
         self._bus.publish(Event("login", origin, method=login.method))
         for point, reason in storages.broken.items():
             self._bus.publish(Event("mount", origin, status="failed", path=point, reason=reason))
@@ -170,7 +144,7 @@ class Realm:
 
     def _close(self, username: str, storages: Storages, throttle: Throttle) -> None:
         storages.close()
-        left = self._disk.run(username, self._throttles.leave, throttle)
+        left = self._disk.run(username, self._views.throttles.leave, throttle)
         left.addErrback(lambda failure: _log.failure("counting what was transferred failed", failure))
 
 
@@ -201,24 +175,3 @@ class _Session:
         self._bus.publish(Event("logout", self._origin, elapsed=time.monotonic() - self._began))
         self._waits.cancel()
         self._runner.when_idle(self._close)
-
-
-@lru_cache
-def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
-    """One object for all sessions whose rules are the same: it also remembers what it was asked."""
-    return Permissions.parse(dict(rules))
-
-
-@lru_cache
-def _names(patterns: tuple[FilePattern, ...]) -> Names:
-    """One object for all sessions whose patterns are the same, for the same reason."""
-    return Names(FilePatterns.parse(patterns))
-
-
-@lru_cache
-def _uploads(mode: UploadMode, max_size: int | None, temporaries: Temporaries) -> UploadRules:
-    return UploadRules(mode, max_size, temporaries)
-
-
-def _start(user: User) -> VirtualPath:
-    return VirtualPath.parse(user.filters.start_directory.encode("utf-8", "surrogateescape"))

@@ -22,6 +22,7 @@ from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.storages import Storages
+from conchgo.sessions.views import Views
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount
@@ -79,7 +80,7 @@ class RealmTests(SynchronousTestCase):
             open_storages=self.open_storages,
             database=database or Inline(),
             disk=disk or Inline(),
-            bus=Bus(self.events.append),
+            views=Views(Bus(self.events.append)),
             registry=self.registry,
             reactor=Clock(),
         )
@@ -229,6 +230,11 @@ class RealmTests(SynchronousTestCase):
         _, avatar, _ = self.successResultOf(self.login(MEMBER))
         self.assertEqual(self.opened, ["alice"])
         self.filesystem(avatar).mkdir(VirtualPath((b"in",)))
+
+    def test_a_session_that_cannot_be_made_leaves_nothing_open(self) -> None:
+        with patch.object(Views, "view", side_effect=MemoryError):
+            self.failureResultOf(self.login(MEMBER), MemoryError)
+        self.assertEqual((self.storage.closed, self.inner.closed), (1, 1))
 
     def test_permissions_that_make_no_sense_open_nothing(self) -> None:
         self.failureResultOf(self.login(replace(ALICE, permissions={"/": ("fly",)})), InvalidArgument)

@@ -19,6 +19,7 @@ from conchgo.paths import ROOT
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.storages import Storages
+from conchgo.sessions.views import Views
 from conchgo.ssh.algorithms import ALGORITHM_SETS
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.settings import SSHSettings
@@ -46,7 +47,7 @@ def factory() -> ServerFactory:
         open_storages=lambda user, folders: Storages({ROOT: Mount(storage)}),
         database=Inline(),
         disk=Inline(),
-        bus=bus,
+        views=Views(bus),
         registry=Registry(1024),
         reactor=clock,
     )

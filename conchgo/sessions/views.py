@@ -1,0 +1,83 @@
+"""From a user's record, and what the service says for everybody, to the view of one session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from conchgo.accounts.model import FilePattern, User
+from conchgo.accounts.patterns import FilePatterns
+from conchgo.accounts.permissions import Permissions
+from conchgo.events.bus import Bus
+from conchgo.events.records import Origin
+from conchgo.paths import VirtualPath
+from conchgo.quota.throttles import Throttles
+from conchgo.quota.transfers import MemoryTransferCounter
+from conchgo.sessions.directories import identity_of
+from conchgo.sessions.storages import Storages
+from conchgo.vfs.compose import View
+from conchgo.vfs.filtered import Names
+from conchgo.vfs.setstat import SetstatMode
+from conchgo.vfs.temporaries import Temporaries
+from conchgo.vfs.upload_rules import UploadMode, UploadRules
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a record says, understood before anything is opened for the user."""
+
+    permissions: Permissions
+    names: Names
+    start: VirtualPath
+
+    @classmethod
+    def of(cls, user: User) -> Rules:
+        """Raises InvalidArgument or InvalidPath: something in the record makes no sense."""
+        start = VirtualPath.parse(user.filters.start_directory.encode("utf-8", "surrogateescape"))
+        return cls(_permissions(tuple(user.permissions.items())), _names(user.filters.file_patterns), start)
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Makes views. All sessions of the service have in common what is kept here."""
+
+    bus: Bus
+    throttles: Throttles = field(default_factory=lambda: Throttles(MemoryTransferCounter()))
+    upload_mode: UploadMode = UploadMode.DIRECT
+    setstat_mode: SetstatMode = SetstatMode.APPLY
+    temporaries: Temporaries = field(default_factory=Temporaries)
+
+    def view(self, user: User, rules: Rules, origin: Origin, storages: Storages) -> View:
+        """Of one session. Who makes it leaves its throttle when the session ends."""
+        max_size = user.filters.max_upload_file_size or None
+        return View(
+            mounts=storages.mounts,
+            pinned=storages.pinned,
+            permissions=rules.permissions,
+            names=rules.names,
+            uploads=_uploads(self.upload_mode, max_size, self.temporaries),
+            setstat=self.setstat_mode,
+            throttle=self.throttles.join(user, origin.ip),
+            identity=identity_of(user),
+            origin=origin,
+            bus=self.bus,
+            start=rules.start,
+        )
+
+
+@lru_cache
+def _permissions(rules: tuple[tuple[str, tuple[str, ...]], ...]) -> Permissions:
+    """One object for all sessions whose rules are the same: it also remembers what it was asked."""
+    return Permissions.parse(dict(rules))
+
+
+@lru_cache
+def _names(patterns: tuple[FilePattern, ...]) -> Names:
+    """One object for all sessions whose patterns are the same, for the same reason."""
+    return Names(FilePatterns.parse(patterns))
+
+
+@lru_cache
+def _uploads(mode: UploadMode, max_size: int | None, temporaries: Temporaries) -> UploadRules:
+    """One object for all sessions too: an idle one shall not have its own."""
+    return UploadRules(mode, max_size, temporaries)
