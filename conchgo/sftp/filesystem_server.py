@@ -191,11 +191,11 @@ class OpenedFile:
         return self._server.hop(self._copy_to, target, offset, length, to)
 
     def _copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> int:
-        data = memoryview(self._file.pread(length, offset))
+        data = memoryview(self._file.inside.pread(length, offset))
         if target.appending:
-            target._file.append(data)
+            target._file.inside.append(data)
         elif data:
-            target._file.pwritev([data], to)
+            target._file.inside.pwritev([data], to)
         return len(data)
 
     def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:

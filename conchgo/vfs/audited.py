@@ -12,7 +12,7 @@ from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes
-from conchgo.vfs.interface import File, FileStat, Listing, OpenOptions, Space
+from conchgo.vfs.interface import File, FileStat, Inside, Listing, OpenOptions, Space
 from conchgo.vfs.session import SessionFilesystem
 from conchgo.vfs.throttled import Opener
 
@@ -77,6 +77,10 @@ class AuditedFile:
         self.stat_now = file.stat_now
         self.immediate = file.immediate
         self.portion = file.portion
+
+    @property
+    def inside(self) -> Inside:
+        return _AuditedInside(self, self._file.inside)
 
     def pread(self, length: int, offset: int) -> bytes:
         data = self._noting(self._file.pread, length, offset)
@@ -182,6 +186,29 @@ class AuditedFile:
         except Exception as error:
             self._failure = _reason(error)
             raise
+
+
+class _AuditedInside:
+    """What is read and written inside the server counts as a part of `file`."""
+
+    __slots__ = ("_file", "_inside")
+
+    def __init__(self, file: AuditedFile, inside: Inside) -> None:
+        self._file = file
+        self._inside = inside
+
+    def pread(self, length: int, offset: int) -> bytes:
+        data = self._file._noting(self._inside.pread, length, offset)
+        self._file._count(read=len(data))
+        return data
+
+    def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
+        self._file._noting(self._inside.pwritev, views, offset)
+        self._file._count(written=sum(view.nbytes for view in views))
+
+    def append(self, data: memoryview) -> None:
+        self._file._noting(self._inside.append, data)
+        self._file._count(written=data.nbytes)
 
 
 class AuditedFilesystem:

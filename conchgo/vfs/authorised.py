@@ -83,6 +83,10 @@ class AuthorisedFile:
         self.immediate = file.immediate
         self._writable = write
 
+    @property
+    def inside(self) -> AuthorisedFile:
+        return self
+
     def set_attributes(self, changes: Attributes) -> None:
         needed = verbs_to_change(changes)
         if changes.size is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,11 +16,20 @@ __all__ = [
     "FileStat",
     "Filesystem",
     "Identity",
+    "Inside",
     "Kind",
     "Listing",
     "OpenOptions",
     "Space",
 ]
+
+
+class Inside(Protocol):
+    """An open file, for what reads and writes it without a way to the client: see `StorageFile`."""
+
+    def pread(self, length: int, offset: int) -> bytes: ...
+    def pwritev(self, views: Sequence[memoryview], offset: int) -> None: ...
+    def append(self, data: memoryview) -> None: ...
 
 
 class File(StorageFile, Protocol):
@@ -28,6 +38,11 @@ class File(StorageFile, Protocol):
     @property
     def portion(self) -> int | None:
         """Bytes that one write had better carry at most, because they must wait for their time; None: any number."""
+        ...
+
+    @property
+    def inside(self) -> Inside:
+        """The same for copies within the server: for these no bandwidth holds, and no transfer quota."""
         ...
 
 

@@ -54,6 +54,7 @@ class ThrottledFile:
         self.space = file.space
         self.sync = file.sync
         self.abandon = file.abandon
+        self.inside = file.inside
 
     def pread(self, length: int, offset: int) -> bytes:
         count = 0

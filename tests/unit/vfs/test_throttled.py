@@ -10,7 +10,7 @@ import pytest
 
 from conchgo.accounts.model import User
 from conchgo.accounts.permissions import Permissions
-from conchgo.errors import NoSpace, NotBefore, QuotaExceeded, WouldBlock
+from conchgo.errors import NoSpace, NotBefore, PermissionDenied, QuotaExceeded, WouldBlock
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event
 from conchgo.paths import ROOT, VirtualPath
@@ -268,6 +268,23 @@ def test_the_twin_that_must_not_wait_asks_no_counter() -> None:
     file = bench.fs.open(p(b"/f"), READ)
     assert bench.fs.at_once.open(p(b"/f"), READ).preadv_now([memoryview(bytearray(10))], 0) == 10
     file.close()
+
+
+def test_copies_within_the_server_are_no_transfers_and_are_told_of() -> None:
+    bench = Bench(upload_bandwidth=1, download_bandwidth=1, upload_data_transfer=1, download_data_transfer=1)
+    source, target = bench.fs.open(p(b"/f"), READ), bench.fs.open(p(b"/new"), CREATE)
+    for number in range(20):
+        data = memoryview(source.inside.pread(100 * KB, 0))
+        target.inside.pwritev([data], number * 100 * KB)
+        target.inside.append(data)
+    assert target.stat().size == 40 * 100 * KB
+    with pytest.raises(PermissionDenied):
+        target.inside.pread(1, 0)
+    for file in (source, target):
+        file.close()
+    moved = [(event.bytes_read, event.bytes_written) for event in bench.events if event.action == "close"]
+    assert moved == [(2000 * KB, 0), (0, 4000 * KB)]
+    assert bench.transferred() == Transferred(0, 0)
 
 
 def test_a_wait_is_told_to_nobody() -> None:
