@@ -40,18 +40,23 @@ class Countable(Protocol):
         """As `Storage.open`."""
         ...
 
-    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
-        """As `remove`, if the name is still of that inode. A file must be held (`exclusively`) by the caller.
+    def remove_found(self, path: VirtualPath, found: FileStat) -> None:
+        """As `remove`, if the name is still of what was found there. A file must be held (`exclusively`) by the caller.
 
         Raises:
             Busy: the name is of something else by now.
         """
         ...
 
-    def holds(self, file: CountableFile) -> bool:
-        """Whether an open file still has the name in this storage by which it was opened, or got in a rename here."""
+    def holds(self, file: CountableFile, path: VirtualPath) -> bool:
+        """Whether an open file is still here, by the name `path` by which it was opened or what became of that."""
         ...
 
 
 class CountableStorage(Countable, Storage, Protocol):
     """A storage on which a quota can be held."""
+
+    @property
+    def at_once(self) -> CountableStorage | None:
+        """As `Storage.at_once`."""
+        ...

@@ -42,7 +42,7 @@ from conchgo.storage.interface import Attributes, Create, FileStat, Space, Stora
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
-from conchgo.storage.local_file import LocalFile, is_beneath
+from conchgo.storage.local_file import LocalFile, is_held
 from conchgo.storage.local_listing import LocalListing
 from conchgo.storage.oserrors import translated
 from conchgo.storage.renaming import remove_inode, rename_new, rename_replacing
@@ -138,13 +138,13 @@ class LocalStorage:
         with self._at(path) as place:
             os.unlink(place.name, dir_fd=place.directory)
 
-    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+    def remove_found(self, path: VirtualPath, found: FileStat) -> None:
         with self._at(path) as place:
-            if not remove_inode(place, identity):
+            if not remove_inode(place, found.identity, found.kind):
                 raise Busy("the file was replaced while it was removed, try again")
 
-    def holds(self, file: CountableFile) -> bool:
-        return is_beneath(self._root, file)
+    def holds(self, file: CountableFile, path: VirtualPath) -> bool:
+        return is_held(file, self._root, path, self.lstat)
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         if old.is_root or new.is_root:

@@ -22,7 +22,7 @@ from conchgo.storage.countable import CountableFile
 from conchgo.storage.creating import Creator
 from conchgo.storage.interface import Create, FileStat
 from conchgo.storage.local_attributes import file_stat
-from conchgo.storage.local_file import LocalFile, is_beneath
+from conchgo.storage.local_file import LocalFile, is_held
 from conchgo.storage.oserrors import domain_error
 from conchgo.storage.refusing import Refusing
 from conchgo.storage.residence import Residence
@@ -109,11 +109,11 @@ class LocalAtOnce(Refusing):
             raise (WouldBlock() if error.errno in _UNSETTLED_PARENT else domain_error(error)) from error
         return LocalFile(descriptor, writable=access != os.O_RDONLY, residence=self._residence)
 
-    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+    def remove_found(self, path: VirtualPath, found: FileStat) -> None:
         raise WouldBlock
 
-    def holds(self, file: CountableFile) -> bool:
-        return is_beneath(self._root, file)
+    def holds(self, file: CountableFile, path: VirtualPath) -> bool:
+        return is_held(file, self._root, path, self.lstat)
 
 
 def _meaning(error: OSError) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from conchgo.errors import BadHandle, NoSpace, NotBefore, WouldBlock
+from conchgo.paths import VirtualPath
 from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is_within_reach
 from conchgo.storage.beneath import Root
 from conchgo.storage.countable import PAUSE, CountableFile
@@ -153,12 +155,11 @@ class LocalFile:
         return _Exclusive(self._descriptor, self._mutex, at_once)
 
     def real_path(self) -> bytes | None:
-        """What became of the name it was opened by, renames included; None once that was removed. For comparisons."""
-        with translated():
-            path = os.readlink(b"/proc/self/fd/%d" % self._descriptor)
-            if path.endswith(_DELETED) and not self._is_at(path):
-                return None
-            return path
+        """What became of the name it was opened by, renames included; None once that was removed. Raises OSError."""
+        path = os.readlink(b"/proc/self/fd/%d" % self._descriptor)
+        if path.endswith(_DELETED) and not self._is_at(path):
+            return None
+        return path
 
     def _is_at(self, path: bytes) -> bool:
         try:
@@ -199,11 +200,18 @@ class LocalFile:
         return found.st_nlink > 0 and (self.immediate or found.st_ctime + _SETTLED < time.time())
 
 
-def is_beneath(root: Root, file: CountableFile) -> bool:
-    """As `Countable.holds`."""
-    path = file.real_path() if isinstance(file, LocalFile) else None
-    with translated():
-        return path is not None and root.is_above(path)
+def is_held(file: CountableFile, root: Root, path: VirtualPath, lstat: Callable[[VirtualPath], FileStat]) -> bool:
+    """As `Countable.holds`, of a storage with that root. Many writes ask."""
+    if not isinstance(file, LocalFile):
+        return False
+    try:
+        real = file.real_path()
+        return real is not None and root.is_above(real)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise domain_error(error) from error
+    # So deep that the kernel has no path for it.
+    return lstat(path).identity == file.stat().identity
 
 
 def _append(descriptor: int, views: Sequence[memoryview], _: int) -> int:

@@ -129,13 +129,13 @@ class MemoryStorage:
                 raise IsADirectory
             self._drop(path)
 
-    def remove_inode(self, path: VirtualPath, identity: tuple[int, int]) -> None:
+    def remove_found(self, path: VirtualPath, found: FileStat) -> None:
         with self._lock:
-            if self._find(path).stat().identity != identity:
+            if self._find(path).stat().identity != found.identity:
                 raise Busy("the file was replaced while it was removed, try again")
             self.remove(path)
 
-    def holds(self, file: CountableFile) -> bool:
+    def holds(self, file: CountableFile, path: VirtualPath) -> bool:
         return file.stat().nlink > 0
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:

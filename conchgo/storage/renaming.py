@@ -9,6 +9,8 @@ import stat
 
 from conchgo.storage import syscalls
 from conchgo.storage.beneath import Place
+from conchgo.storage.interface import Kind
+from conchgo.storage.local_attributes import file_stat
 from conchgo.storage.reserved import PREFIX
 
 
@@ -32,13 +34,14 @@ def rename_replacing(old: Place, new: Place) -> None:
         _remove_if_same(old, left)
 
 
-def remove_inode(place: Place, identity: tuple[int, int]) -> bool:
+def remove_inode(place: Place, identity: tuple[int, int], kind: Kind) -> bool:
     """Remove a name that is no directory's if it is of that inode (device, number); else False, and it stays.
 
-    A regular file's name is only looked at before: whoever might give it away holds the file's lock.
+    A regular file's name is only looked at before: whoever might give it away must hold the file's lock. The number of
+    something else may have been given to a new file by now: so `kind` is looked at, too.
     """
     found = _lstat(place)
-    if (found.st_dev, found.st_ino) != identity:
+    if (found.st_dev, found.st_ino) != identity or file_stat(found).kind is not kind:
         return False
     if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
         os.unlink(place.name, dir_fd=place.directory)
@@ -53,7 +56,8 @@ def _remove_if_same(place: Place, expected: os.stat_result) -> bool:
         rename_new(place, aside)
     except FileNotFoundError:
         return False
-    if os.path.samestat(_lstat(aside), expected):
+    taken = _lstat(aside)
+    if os.path.samestat(taken, expected) and taken.st_mode == expected.st_mode:
         os.unlink(aside.name, dir_fd=aside.directory)
         return True
     rename_new(aside, place)

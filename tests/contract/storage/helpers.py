@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ from typing import Any
 
 import pytest
 
-from conchgo.errors import ConchgoError, WouldBlock
+from conchgo.errors import ConchgoError, NotBefore, WouldBlock
 from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.interface import Charge, Limits
+from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.beneath import leap, walk
+from conchgo.storage.countable import CountableStorage
 from conchgo.storage.interface import Create, Entry, FreeSpace, HardLinks, Listing, Storage, StorageFile, SymbolicLinks
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
+from conchgo.vfs.metered import Metered
 from conchgo.vfs.mounted import Mounted
 
 p = VirtualPath.parse
@@ -87,17 +92,29 @@ def with_folder(storage: Storage) -> Mounted:
     return Mounted({ROOT: storage, p(b"/mounted/folder"): MemoryStorage()})
 
 
-backends = {
+def metered(storage: CountableStorage) -> Metered:
+    """The storage with a quota that is never reached."""
+    return Metered(storage, MemoryLedger(), Charge("user:ada", (("user:ada", Limits(2**62, 2**62)),)))
+
+
+#: What quotas are held on.
+countable = {
     "memory": Backend(lambda _root: MemoryStorage(), lambda storage, _root, path: storage.add_special(path)),
     "local": Backend(lambda root: LocalStorage(root, open_parent=leap), _mkfifo),
     "local-at-once": Backend(lambda root: AtOnceFirst(LocalStorage(root)), _mkfifo),
+    #: With `old_kernel`.
+    "local-walk": Backend(lambda root: LocalStorage(root, open_parent=walk), _mkfifo),
+}
+
+backends = {
+    **countable,
     "mounted": Backend(lambda root: Hiding(with_folder(LocalStorage(root)), b"mounted"), _mkfifo),
     "mounted-at-once": Backend(
         lambda root: Hiding(AtOnceFirst(with_folder(LocalStorage(root))), b"mounted"),  # type: ignore[arg-type]
         _mkfifo,
     ),
-    #: With `old_kernel`.
-    "local-walk": Backend(lambda root: LocalStorage(root, open_parent=walk), _mkfifo),
+    "metered": Backend(lambda root: metered(LocalStorage(root)), _mkfifo),
+    "metered-at-once": Backend(lambda root: AtOnceFirst(metered(LocalStorage(root))), _mkfifo),
 }
 
 
@@ -163,3 +180,13 @@ def outcome(call: Callable[[], object]) -> object:
         return call()
     except ConchgoError as error:
         return type(error)
+
+
+def patiently(call: Callable[[], object]) -> None:
+    """Call again what must wait for somebody else, as a server does."""
+    while True:
+        try:
+            call()
+            return
+        except NotBefore as wait:
+            time.sleep(max(0.0, wait.at - time.monotonic()))
