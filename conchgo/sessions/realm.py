@@ -28,9 +28,11 @@ from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sessions.storages import Storages, open_start_directory
+from conchgo.sessions.sweeper import Sweeper
 from conchgo.sessions.views import Rules, Views
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.vfs.compose import compose, joined
+from conchgo.vfs.upload_rules import UploadMode
 
 _log = Logger()
 
@@ -72,6 +74,8 @@ class Realm:
         self._bus = views.bus
         self._registry = registry
         self._reactor = reactor
+        leaves_some = views.upload_mode is not UploadMode.DIRECT
+        self._sweeper = Sweeper(open_storages, views.temporaries, disk, reactor) if leaves_some else None
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
         """The avatar of a `Login`.
@@ -89,6 +93,8 @@ class Realm:
             raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
 
         def opened(folders: Mapping[str, Folder]) -> Deferred[Storages]:
+            if self._sweeper is not None:
+                self._sweeper.begin(user, folders)
             return self._disk.run(user.username, self._prepared, user, rules, folders)
 
         def entered(storages: Storages) -> _Avatar:

@@ -13,13 +13,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from conchgo.errors import ConchgoError, NotBefore
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage import reserved
-from conchgo.storage.interface import Entry, Listing, Storage
+from conchgo.storage.interface import Entry, Kind, Listing, Storage
 
 PREFIX: Final = reserved.PREFIX + b"upload-"
 
@@ -99,6 +99,20 @@ def sweep(storage: Storage, directory: VirtualPath, temporaries: Temporaries) ->
         return next(iter(listing), None) is None
     finally:
         listing.close()
+
+
+def sweep_all(storage: Storage, temporaries: Temporaries, portion: int) -> Iterator[None]:
+    """Remove the stale temporaries of a tree, in steps of so many entries. What can't be looked at is left out."""
+    pending, seen = [ROOT], 0
+    while pending:
+        directory = pending.pop()
+        with suppress(ConchgoError), closing(storage.scan(directory)) as listing:
+            for entry in SweptListing(listing, storage, directory, temporaries):
+                if entry.stat is not None and entry.stat.kind is Kind.DIRECTORY:
+                    pending.append(directory / entry.name)
+                seen += 1
+                if seen % portion == 0:
+                    yield
 
 
 @functools.cache

@@ -57,19 +57,21 @@ async def test_a_server_that_is_killed(servers: Servers, mode: str) -> None:
     user = servers.user()
     service = servers.start(user, transfers={"upload_mode": mode})
     home = service.home
-    for name in ("kept", "gone"):
+    for name in ("kept", "gone", "elsewhere"):
         (home / name).mkdir()
     (home / "kept" / "f").write_bytes(b"old")
     with suppress(asyncssh.Error, OSError):
         async with sftp_client(service) as client:
             await begin(client, b"/kept/f")
             await begin(client, b"/gone/f")
+            await begin(client, b"/elsewhere/f")
             assert (home / "kept" / "f").read_bytes() == b"old"
             service.kill()
     assert len(temporaries(home / "kept")) == len(temporaries(home / "gone")) == 1
 
     service = servers.start(user, transfers={"upload_mode": mode})
     async with sftp_client(service) as client:
+        eventually(lambda: not temporaries(home / "elsewhere"), "swept")
         await client.rmdir(b"/gone")
         assert await client.listdir(b"/kept") == [b".", b"..", b"f"]
     assert contents(home / "kept") == {"f": 3}
