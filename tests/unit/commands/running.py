@@ -14,6 +14,7 @@ from conchgo.commands.program import CommandProgram
 from conchgo.commands.table import commands
 from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.pools import Inline, Runner
+from conchgo.edge.stream import FIRST_VIEW
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
@@ -21,6 +22,7 @@ from conchgo.storage.interface import Storage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
+from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
 EVERYTHING: Mapping[str, tuple[str, ...]] = {"/": ("*",)}
 
@@ -37,6 +39,13 @@ class Channel:
 
     def write(self, *data: bytes) -> None:
         self.output += b"".join(data)
+
+    def reserve(self, count: int) -> list[memoryview]:
+        self._room = bytearray(count)
+        return [memoryview(self._room)[:FIRST_VIEW], memoryview(self._room)[FIRST_VIEW:]]
+
+    def commit(self, count: int) -> None:
+        self.output += self._room[:count]
 
     def write_error(self, data: bytes) -> None:
         self.errors += data
@@ -57,6 +66,7 @@ def filesystem(
     storage: Storage | None = None,
     permissions: Mapping[str, tuple[str, ...]] = EVERYTHING,
     start: bytes = b"/",
+    uploads: UploadMode = UploadMode.DIRECT,
 ) -> Filesystem:
     return compose(
         View(
@@ -66,6 +76,7 @@ def filesystem(
             origin=Origin("alice", "session", "192.0.2.1"),
             bus=Bus(),
             start=VirtualPath.parse(start),
+            uploads=UploadRules(uploads),
         )
     )
 
