@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from conchgo.edge.console import MAX_LINE
-from conchgo.paths import VirtualPath
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.upload_rules import UploadMode
 from tests.unit.commands.running import EVERYTHING, Running, filesystem, get, put
@@ -324,18 +324,18 @@ def test_a_directory_that_links_to_itself_is_sent_once(home) -> None:
     assert b"\1scp: /tree/a/loop: the directory is within itself, by a link\n" in scp.channel.output
 
 
-@pytest.mark.parametrize("pattern", ["*", "[ab]*", "?*.txt", "x", "d*/*", "*/[!a]*", ".*", "\\*", "nothing*"])
+@pytest.mark.parametrize("pattern", ["*", "[ab]*", "?*.txt", "x", "d*/*", "*/[!a]*", ".*", "nothing*"])
 def test_wildcards_are_those_of_a_shell(home, pattern) -> None:
-    for name in ("a.txt", "b.txt", ".hidden", "*", "d1/ab", "d1/xy", "d2/q.txt"):
+    for name in ("a.txt", "b.txt", ".hidden", "d1/ab", "d1/xy", "d2/q.txt"):
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).touch()
     shell = subprocess.run(
         ["sh", "-c", f"ls -d {pattern}"], cwd=home, capture_output=True, text=True, env={"LC_ALL": "C", "PATH": "/bin"}
     ).stdout.split()
     expected = [name for name in shell if (home / name).is_file()]
-    scp = source(home, pattern.replace("\\", ""))
+    scp = source(home, pattern)
     scp.say(b"\0" * 60)
-    sent = [line.split(b" ")[2].decode() for line in bytes(scp.channel.output).split(b"\n") if line[:1] in b"C\0"[:1]]
+    sent = [name.decode() for name in re.findall(rb"C0644 0 (.+)\n", scp.channel.output)]
     assert sorted(sent) == sorted(Path(name).name for name in expected)
 
 
@@ -372,9 +372,7 @@ def test_a_client_that_does_not_read_is_waited_for_with_little_in_memory(home) -
     assert len(scp.channel.output) > 8 * 2**20
 
 
-@pytest.mark.parametrize(
-    "words", [(), ("-t",), ("-f",), ("-t", "-f", "x"), ("-t", "a", "b"), ("x",), ("-t", "--bad", "x")]
-)
+@pytest.mark.parametrize("words", ["", "-t", "-f", "-t -f x", "-t a b", "x", "-t --bad x"])
 def test_a_call_that_no_scp_makes_is_refused(home, words) -> None:
     scp = Scp(served(home), "scp", *words.split())
     assert scp.channel.status == 2
@@ -393,4 +391,3 @@ def test_permissions_are_those_of_every_door(home) -> None:
     put(served(home), b"/x", b"secret")
     assert Scp(files, "scp", "-f", "x").say(b"\0") == b"\1scp: /x: permission denied\n"
     assert get(served(home), b"/x") == b"secret"
-    assert VirtualPath.parse(b"/x").name == b"x"
