@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -53,6 +54,10 @@ class Owner:
         """
         self._engine = engine
         self.id = uuid4().hex
+        #: When the latest heartbeat began that reached the database, as time.monotonic().
+        self.beaten = time.monotonic()
+        #: How often we came: once, and again whenever the others have taken us for dead.
+        self.joins = 0
         self._lock = os.path.join(os.path.abspath(directory), f"{self.id}.lock")
         try:
             os.makedirs(directory, mode=0o750, exist_ok=True)
@@ -73,13 +78,16 @@ class Owner:
         Raises:
             Failure: the database did not answer.
         """
+        began = time.monotonic()
         with writing(self._engine) as connection:
-            time = now(connection)
-            kept = connection.execute(update(owners).where(owners.c.owner == self.id).values(heartbeat=time)).rowcount
+            beat = now(connection)
+            kept = connection.execute(update(owners).where(owners.c.owner == self.id).values(heartbeat=beat)).rowcount
             if not kept:
-                row = OwnerRow(self.id, socket.gethostname(), boot_id(), os.getpid(), self._lock, time)
+                row = OwnerRow(self.id, socket.gethostname(), boot_id(), os.getpid(), self._lock, beat)
                 connection.execute(insert(owners).values(row._asdict()))
-            return bool(kept)
+                self.joins += 1
+        self.beaten = began
+        return bool(kept)
 
     def leave(self) -> None:
         """The end, with nothing left to settle.
@@ -106,12 +114,12 @@ def all_owners(connection: Connection) -> Sequence[OwnerRow]:
 
 def dead_owners(connection: Connection) -> Sequence[OwnerRow]:
     """Those that are dead and not settled yet."""
-    time = now(connection)
-    return [row for row in all_owners(connection) if not is_alive(row, time)]
+    present = now(connection)
+    return [row for row in all_owners(connection) if not is_alive(row, present)]
 
 
-def is_alive(row: OwnerRow, time: float) -> bool:
-    """Whether the owner lives at `time` (of the database's clock).
+def is_alive(row: OwnerRow, present: float) -> bool:
+    """Whether the owner lives at `present` (of the database's clock).
 
     Its lock tells at once, where it can be seen from here: its name is the owner's own, so another host or container
     has none like it. Elsewhere the heartbeat tells.
@@ -119,7 +127,7 @@ def is_alive(row: OwnerRow, time: float) -> bool:
     try:
         descriptor = os.open(row.lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
-        return time - row.heartbeat < EXPIRY
+        return present - row.heartbeat < EXPIRY
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -10,7 +10,7 @@ from typing import Final
 from conchgo.errors import NotBefore
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
-from conchgo.quota.waiting import PATIENCE, Queue, refuse
+from conchgo.quota.waiting import PATIENCE, Queue, fits, refuse
 
 #: Seconds until one asks again who waits for what others have reserved.
 _PAUSE: Final = 0.05
@@ -29,13 +29,12 @@ class _Account:
 
     def has_room(self, limits: Limits, need: Usage, key: Hashable, now: float) -> bool:
         older = self.queue.before(key, now)
-        return _fits(limits.size, need.size, self.size + self.held_size + older.size) and _fits(
-            limits.files, need.files, self.files + self.held_files + older.files
-        )
+        taken = Usage(self.size + self.held_size + older.size, self.files + self.held_files + older.files)
+        return fits(taken, limits, need)
 
     def could_have_room(self, limits: Limits, need: Usage) -> bool:
         """If all that is reserved were given back."""
-        return _fits(limits.size, need.size, self.size) and _fits(limits.files, need.files, self.files)
+        return fits(Usage(self.size, self.files), limits, need)
 
 
 class MemoryLedger:
@@ -102,15 +101,11 @@ class MemoryLedger:
             return
         for account, limits in full:
             hopeless = not account.could_have_room(limits, need)
-            if hopeless or account.queue.enter(key, need, now) + PATIENCE <= now:
+            if hopeless or account.queue.enter(key, need, now).since + PATIENCE <= now:
                 for other, _ in full:
                     other.queue.leave(key)
                 refuse(Usage(account.size, account.files), limits, need)
         raise NotBefore(now + _PAUSE)
-
-
-def _fits(limit: int | None, need: int, taken: int) -> bool:
-    return limit is None or need == 0 or taken + need <= limit
 
 
 class _MemoryChange:

@@ -12,28 +12,37 @@ from conchgo.quota.interface import Limits, Usage
 #: Seconds that a change waits for room which others hold.
 PATIENCE: Final = 5.0
 
+_NOTHING: Final = Usage(0, 0)
+
 #: Who has not asked again for so many seconds has gone away.
 _FORGOTTEN: Final = 2.0
 
 
 @dataclass(slots=True)
-class _Waiter:
+class Waiter:
+    """`recalled`: the others were asked to give back what they do not need."""
+
     since: float
     asked: float
     need: Usage
+    recalled: bool = False
 
 
 class Queue:
     """Nobody sleeps in it: who waits asks again, and is known by what he asks for. Times are of time.monotonic()."""
 
     def __init__(self) -> None:
-        self._waiters: dict[Hashable, _Waiter] = {}
+        self._waiters: dict[Hashable, Waiter] = {}
 
-    def enter(self, key: Hashable, need: Usage, now: float) -> float:
-        """Take a place at the end, or keep one's own; since when it is one's own."""
-        waiter = self._waiters.setdefault(key, _Waiter(now, now, need))
+    def enter(self, key: Hashable, need: Usage, now: float) -> Waiter:
+        """Take a place at the end, or keep one's own."""
+        waiter = self._waiters.setdefault(key, Waiter(now, now, need))
         waiter.asked = now
-        return waiter.since
+        return waiter
+
+    def get(self, key: Hashable) -> Waiter | None:
+        """Who waits already."""
+        return self._waiters.get(key)
 
     def leave(self, key: Hashable) -> None:
         """Served, or refused."""
@@ -42,6 +51,8 @@ class Queue:
 
     def before(self, key: Hashable, now: float) -> Usage:
         """What those need who came earlier than `key` (all, where it does not wait yet)."""
+        if not self._waiters:
+            return _NOTHING
         self._forget(now)
         size = files = 0
         for other, waiter in self._waiters.items():
@@ -51,16 +62,21 @@ class Queue:
             files += waiter.need.files
         return Usage(size, files)
 
-    def oldest(self, now: float) -> tuple[float, Usage] | None:
-        """Since when the first one waits, and for what."""
+    def oldest(self, now: float) -> Waiter | None:
+        """Who waits longest."""
         self._forget(now)
-        for waiter in self._waiters.values():
-            return waiter.since, waiter.need
-        return None
+        return next(iter(self._waiters.values()), None)
 
     def _forget(self, now: float) -> None:
         for key in [key for key, waiter in self._waiters.items() if waiter.asked < now - _FORGOTTEN]:
             del self._waiters[key]
+
+
+def fits(used: Usage, limits: Limits, need: Usage) -> bool:
+    """Whether so much more may be used; who needs nothing more of the one kind may be beyond its limit."""
+    return (limits.size is None or not need.size or used.size + need.size <= limits.size) and (
+        limits.files is None or not need.files or used.files + need.files <= limits.files
+    )
 
 
 def refuse(used: Usage, limits: Limits, need: Usage) -> NoReturn:

@@ -1,0 +1,282 @@
+"""What one process knows of a domain: what it may use without asking, and what it has used and not told yet."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from conchgo.quota.interface import Identity, Limits, Usage
+from conchgo.quota.waiting import Queue, Waiter
+
+NOTHING: Final = Usage(0, 0)
+
+#: Room where there is no limit.
+ENDLESS: Final = 2**62
+
+#: What is leased at once where there is plenty: a statement in a thousand small files, or in 64 MiB of a large one.
+CHUNK: Final = Usage(2**26, 2**10)
+
+#: More than that is given back at the next flush: somebody held it for one large change.
+_PLENTY: Final = Usage(2 * CHUNK.size, 2 * CHUNK.files)
+
+#: Seconds for which one need not ask whether somebody else has come.
+_LATELY: Final = 2.0
+
+#: Seconds without a change after which a lease is given back.
+IDLE: Final = 40.0
+
+
+class Seen(NamedTuple):
+    """An inode after a change: so many bytes, counted as so many files, since `at` (seconds since the epoch)."""
+
+    storage: str
+    identity: Identity
+    size: int
+    files: int
+    at: float
+
+
+@dataclass(slots=True)
+class Entry:
+    """What a flush tells and asks of one domain. `delta` is what was changed, `lease` what remains leased after it."""
+
+    domain: str
+    limits: Limits
+    delta: Usage
+    changed: bool
+    seen: list[Seen]
+    lease: Usage
+    #: Room that somebody needs now and the lease does not give; and more, if there is plenty.
+    need: Usage = NOTHING
+    more: Usage = NOTHING
+    #: Who of ours waits longest, and for how many seconds already.
+    wanted: Waiter | None = None
+    waited: float = 0.0
+
+    #: Ask the others to give back what they do not need.
+    recall: bool = False
+    #: What the others asked for (a `State` of the lease) is done.
+    answers: int = 0
+    closes: bool = False
+    #: The number of changes that the domain had when we told last, and whether no change is open that began before
+    #: others were last seen there.
+    serial: int = -1
+    alone: bool = True
+
+
+class Answer(NamedTuple):
+    """What the database says of a domain after a flush. `pending`: others were asked to give back, and have not yet;
+    `foreign`: others are there, or were since the last flush."""
+
+    usage: Usage
+    counted: bool
+    lease: Usage
+    pending: bool
+    serial: int
+    foreign: bool
+
+
+class Need(Hashable, Protocol):
+    """Somebody who asks for room, and is known by this while he waits."""
+
+    @property
+    def need(self) -> Usage: ...
+
+
+@dataclass(slots=True)
+class Book:
+    """One domain. Room is what of the lease is neither used nor held by open changes; see `Ledger` for sizes."""
+
+    domain: str
+    limits: Limits
+    #: There is no row for it yet, or it is being given back.
+    closed: bool = True
+    usage: Usage = NOTHING
+    counted: bool = False
+    pending: bool = False
+    answered_at: float = 0.0
+    serial: int = -1
+    foreign: bool = True
+    #: Until the change of that number others may have been there too.
+    foreign_until: int = 0
+    size_room: int = 0
+    files_room: int = 0
+    size_held: int = 0
+    files_held: int = 0
+    #: Used since the last flush: what grew (of the lease), and what that makes in all.
+    size_gain: int = 0
+    files_gain: int = 0
+    size: int = 0
+    files: int = 0
+    changed: bool = False
+    #: Told with a flush that has not been answered.
+    told: Usage = NOTHING
+    seen: list[Seen] = field(default_factory=list)
+    #: Numbers of open changes, oldest first.
+    open: dict[int, None] = field(default_factory=dict)
+    used_at: float = 0.0
+    #: What others ask for (a `State` of the lease), if that can be done now.
+    asked: int = 0
+    #: A scan waits for changes of numbers up to this.
+    barrier: int | None = None
+    queue: Queue = field(default_factory=Queue)
+    #: Someone of ours waits, says our row; the next time that it makes sense to ask for him.
+    wanted: bool = False
+    ask_at: float = 0.0
+
+    def has_room(self, limits: Limits, need: Usage, key: Hashable, now: float) -> bool:
+        """Whether that may be used without asking, by whom `key` names: those who wait longer come first."""
+        if self.closed:
+            return False
+        if need is NOTHING:
+            return True
+        if limits is not self.limits and limits != self.limits:
+            return False
+        older = self.queue.before(key, now)
+        return (not need.size or need.size + older.size <= self.size_room) and (
+            not need.files or need.files + older.files <= self.files_room
+        )
+
+    def take(self, number: int, need: Usage, key: Hashable, now: float) -> None:
+        """A change began."""
+        self.size_room -= need.size
+        self.files_room -= need.files
+        self.size_held += need.size
+        self.files_held += need.files
+        self.open[number] = None
+        self.used_at = now
+        self.queue.leave(key)
+
+    def end(self, number: int, need: Usage) -> None:
+        """A change ended that changed nothing."""
+        del self.open[number]
+        self.size_held -= need.size
+        self.files_held -= need.files
+        self.size_room += need.size
+        self.files_room += need.files
+
+    def use(self, size: int, files: int, seen: Seen | None) -> None:
+        """What a change that has just ended came to. What shrank is free for use when it was told."""
+        if size > 0:
+            self.size_room -= size
+            self.size_gain += size
+        if files > 0:
+            self.files_room -= files
+            self.files_gain += files
+        self.size += size
+        self.files += files
+        self.changed = True
+        if seen is not None:
+            self.seen.append(seen)
+
+    def current(self) -> Usage:
+        """What is used, with what was not told yet."""
+        return self.beyond(self.usage)
+
+    def beyond(self, told: Usage) -> Usage:
+        """What is used, where the database says `told`."""
+        return Usage(told.size + self.told.size + self.size, told.files + self.told.files + self.files)
+
+    def knows_all(self, now: float) -> bool:
+        """Whether it was counted and nobody else changes anything, as far as was heard lately."""
+        return self.counted and not self.closed and not self.foreign and now - self.answered_at < _LATELY
+
+    def is_due(self, now: float) -> bool:
+        """Whether there is something to tell or to give back."""
+        return bool(
+            self.changed
+            or self.asked
+            or (self.wanted and self.queue.oldest(now) is None)
+            or (not self.open and now - self.used_at >= IDLE)
+        )
+
+    def hear(self, state: int, patient: bool, latest: int) -> None:
+        """Others ask for something; if they are `patient`, for when all changes up to the `latest` have ended."""
+        if patient and self.barrier is None:
+            self.barrier = latest
+        if not patient or next(iter(self.open), ENDLESS) > (self.barrier or 0):
+            self.asked = state
+
+    def entry(self, now: float, limits: Limits | None = None, asked: Need | None = None) -> Entry:
+        """What is to be told, which counts as told from now on; and what is to be asked for, under which limits."""
+        if limits is not None and limits != self.limits:
+            self.limits = limits
+            self._withhold(NOTHING)
+        need, recall = NOTHING, False
+        if asked is not None:
+            waiter, older = self.queue.get(asked), self.queue.before(asked, now)
+            need = Usage(
+                asked.need.size and asked.need.size + older.size, asked.need.files and asked.need.files + older.files
+            )
+            recall = waiter is None or not waiter.recalled
+        wanted = self.queue.oldest(now)
+        self._withhold(NOTHING if self.asked else _PLENTY)
+        closes = asked is None and wanted is None and not self.open and now - self.used_at >= IDLE
+        if closes:
+            self.closed = True
+            self._withhold(NOTHING)
+        told = Entry(
+            self.domain,
+            self.limits,
+            Usage(self.size, self.files),
+            self.changed,
+            self.seen,
+            _bounded(self.limits, self.size_room + self.size_held, self.files_room + self.files_held),
+            _bounded(self.limits, *self._short(need)),
+            NOTHING if self.asked or closes or wanted is not None else _bounded(self.limits, *self._low(need)),
+            wanted,
+            0.0 if wanted is None else now - wanted.since,
+            recall,
+            self.asked,
+            closes,
+            self.serial,
+            next(iter(self.open), ENDLESS) > self.foreign_until,
+        )
+        self.told = told.delta
+        self.size = self.files = self.size_gain = self.files_gain = 0
+        self.changed = False
+        self.seen = []
+        return told
+
+    def answered(self, entry: Entry, answer: Answer, latest: int, now: float) -> None:
+        """The flush was made; `latest` is the number of the latest change."""
+        self.told = NOTHING
+        self.usage, self.counted, self.pending = answer.usage, answer.counted, answer.pending
+        self.serial, self.foreign, self.answered_at = answer.serial, answer.foreign, now
+        if answer.foreign:
+            self.foreign_until = latest
+        if entry.closes:
+            return
+        self.closed = False
+        self.wanted = entry.wanted is not None
+        if entry.answers:
+            self.asked, self.barrier = 0, None
+        limits, lease = self.limits, answer.lease
+        self.size_room = ENDLESS if limits.size is None else lease.size - self.size_held - self.size_gain
+        self.files_room = ENDLESS if limits.files is None else lease.files - self.files_held - self.files_gain
+
+    def _short(self, need: Usage) -> Usage:
+        return Usage(
+            need.size and max(0, need.size - self.size_room),
+            need.files and max(0, need.files - self.files_room),
+        )
+
+    def _low(self, need: Usage) -> Usage:
+        """Half a chunk is left: one more, before somebody must wait for it."""
+        return Usage(
+            max(0, CHUNK.size - self.size_room) if need.size or 2 * self.size_room < CHUNK.size else 0,
+            max(0, CHUNK.files - self.files_room) if need.files or 2 * self.files_room < CHUNK.files else 0,
+        )
+
+    def _withhold(self, keep: Usage) -> None:
+        """Nothing of it may be used from now on, before the database knows that it was given back."""
+        if self.limits.size is not None:
+            self.size_room = min(self.size_room, keep.size)
+        if self.limits.files is not None:
+            self.files_room = min(self.files_room, keep.files)
+
+
+def _bounded(limits: Limits, size: int, files: int) -> Usage:
+    """Where there is no limit nothing is leased."""
+    return Usage(0 if limits.size is None else max(0, size), 0 if limits.files is None else max(0, files))
