@@ -40,9 +40,9 @@ class Temporaries:
         self._maker = secrets.token_hex(4).encode()
         self._used: set[bytes] = set()
 
-    def take(self) -> bytes:
-        """A name that nobody can guess, in use until `release`."""
-        name = b"%b%x.%b.%x.%x.%b.%b" % (
+    def take(self, again: bytes | None = None) -> bytes:
+        """A name that nobody can guess, or the one that was released before, in use until `release`."""
+        name = again or b"%b%x.%b.%x.%x.%b.%b" % (
             PREFIX,
             int(self._clock()),
             _machine(),

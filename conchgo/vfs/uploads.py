@@ -18,6 +18,7 @@ from conchgo.errors import (
     ConchgoError,
     DirectoryNotEmpty,
     IsADirectory,
+    NotBefore,
     NotFound,
     Unsupported,
     WouldBlock,
@@ -54,6 +55,7 @@ class Uploads:
 
     __slots__ = (
         "_atomic",
+        "_awaited",
         "_direct",
         "_free_space",
         "_hard_links",
@@ -71,6 +73,8 @@ class Uploads:
         self._whole = storage if whole is None else whole._storage
         self._direct: OpenUploads[DirectUpload] = OpenUploads() if whole is None else whole._direct
         self._atomic: OpenUploads[AtomicUpload] = OpenUploads() if whole is None else whole._atomic
+        # Path to temporary: who waits for room in a quota is known by the name that he asks it for.
+        self._awaited: dict[VirtualPath, bytes] | None = None
         self._links = storage if isinstance(storage, SymbolicLinks) else None
         self._hard_links = storage if isinstance(storage, HardLinks) else None
         self._free_space = storage if isinstance(storage, FreeSpace) else None
@@ -127,13 +131,15 @@ class Uploads:
             self._refuse_existing(path, pending)
         else:
             replaced = self._replaceable(path, pending)
-        name = self._rules.temporaries.take()
+        name = self._rules.temporaries.take(self._awaited.pop(path, None) if self._awaited else None)
         try:
             file = self._storage.open(
                 path.parent / name, read=read, write=True, create=Create.NEW, mode=mode if new else _PRIVATE
             )
-        except BaseException:
+        except BaseException as error:
             self._rules.temporaries.release(name)
+            if isinstance(error, NotBefore):
+                self._awaited = {**(self._awaited or {}), path: name}
             raise
         upload = AtomicUpload(file, path, self._rules, self._storage, self._atomic, name=name, replace=not new)
         try:
