@@ -117,7 +117,7 @@ class Realm:
     def _prepared(self, user: User, rules: Rules, folders: Mapping[str, Folder]) -> Storages:
         storages = self._open_storages(user, folders)
         try:
-            open_start_directory(joined(storages.mounts, storages.pinned), rules.start)
+            open_start_directory(joined(storages.mounts, storages.table), rules.start)
         except BaseException:
             storages.close()
             raise

@@ -18,6 +18,7 @@ from conchgo.storage.interface import Storage
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.refusing import Refusing
 from conchgo.vfs.compose import Mount
+from conchgo.vfs.mount_table import ONLY_ROOT, MountTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Storages:
     """
 
     mounts: Mapping[VirtualPath, Mount]
-    pinned: frozenset[VirtualPath] = frozenset()
+    table: MountTable = ONLY_ROOT
     broken: Mapping[VirtualPath, str] = field(default_factory=dict)
 
     def close(self) -> None:
@@ -61,11 +62,11 @@ def open_storages(directories: Directories, user: User, folders: Mapping[str, Fo
                     raise
                 broken[point] = error.text
                 storage = Refusing(partial(Failure, f"the folder {folder.name} is not available"))
-            mounts[point] = Mount(storage, folder_charge(user, folder), shared=True)
+            mounts[point] = Mount(storage, folder_charge(user, folder))
         make_ways(mounts)
-        pinned = _pinned(real)
+        table = MountTable(mounts, _pinned(real), shared=virtual) if virtual else ONLY_ROOT
         opened.pop_all()
-    return Storages(mounts, pinned, broken)
+    return Storages(mounts, table, broken)
 
 
 def make_ways(mounts: Mapping[VirtualPath, Mount]) -> None:
@@ -101,17 +102,15 @@ def _usable(name: str, folders: Mapping[str, Folder]) -> Folder:
     return folder
 
 
-def _pinned(real: Mapping[VirtualPath, str]) -> frozenset[VirtualPath]:
+def _pinned(real: Mapping[VirtualPath, str]) -> list[VirtualPath]:
     """Where in the tree a directory can be seen that is mounted elsewhere in it: it would be gone there too."""
-    if len(real) == 1:
-        return frozenset()
     places = {point: VirtualPath.parse(os.path.realpath(os.fsencode(path))) for point, path in real.items()}
-    return frozenset(
+    return [
         VirtualPath(point.parts + inner.relative_to(outer))
         for point, outer in places.items()
         for inner in places.values()
         if inner != outer and inner.is_within(outer)
-    )
+    ]
 
 
 def _parsed(path: str) -> VirtualPath:

@@ -52,7 +52,7 @@ class Views:
         max_size = user.filters.max_upload_file_size or None
         return View(
             mounts=storages.mounts,
-            pinned=storages.pinned,
+            table=storages.table,
             permissions=rules.permissions,
             names=rules.names,
             uploads=_uploads(self.upload_mode, max_size, self.temporaries),

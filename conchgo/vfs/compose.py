@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conchgo.accounts.permissions import Permissions
@@ -17,7 +17,8 @@ from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.filtered import UNFILTERED, Filtered, Names
 from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
-from conchgo.vfs.mounted import Mounted, may_lead_anywhere
+from conchgo.vfs.mount_table import ONLY_ROOT, MountTable
+from conchgo.vfs.mounted import Mounted
 from conchgo.vfs.session import SessionFilesystem
 from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.throttled import throttled
@@ -27,19 +28,18 @@ from conchgo.vfs.uploads import Uploads
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A storage of a view, who pays for what lies in it (None: nobody counts), and whether others make links there."""
+    """A storage of a view, and who pays for what lies in it (None: nobody counts)."""
 
     storage: Storage
     charge: Charge | None = None
-    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """All that one session's filesystem is made of.
 
-    `mounts` has one at the root; `pinned` are paths that must stay, because the directories of other mounts lie there;
-    `names` says which names may be used where, `throttle` how fast and how much may be transferred.
+    `mounts` has one at the root, and `table` is of the same; `names` says which names may be used where, `throttle` how
+    fast and how much may be transferred.
     """
 
     mounts: Mapping[VirtualPath, Mount]
@@ -48,7 +48,7 @@ class View:
     origin: Origin
     bus: Bus
     start: VirtualPath = ROOT
-    pinned: frozenset[VirtualPath] = frozenset()
+    table: MountTable = ONLY_ROOT
     names: Names = UNFILTERED
     throttle: Throttle | None = None
     uploads: UploadRules = field(default_factory=UploadRules)
@@ -60,14 +60,12 @@ def compose(view: View) -> Filesystem:
 
     Twice, if there is a storage that answers at once.
     """
-    mounted = joined(view.mounts, view.pinned)
-    uploads = Uploads(mounted, view.uploads)
-    may_lead = mounted.may_lead if isinstance(mounted, Mounted) else may_lead_anywhere
+    uploads = Uploads(joined(view.mounts, view.table), view.uploads)
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None, *, waits: bool = True) -> AuditedFilesystem:
         filtered = Filtered(beneath, view.names)
         authorised = Authorised(filtered, view.permissions, view.setstat)
-        links = Links(authorised, filtered, may_lead)
+        links = Links(authorised, filtered, view.table.may_lead)
         session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
         opens = None if view.throttle is None else throttled(session.open, view.throttle, at_once=not waits)
         return AuditedFilesystem(session, view.origin, view.bus, at_once, opens)
@@ -76,8 +74,7 @@ def compose(view: View) -> Filesystem:
     return composed(uploads, None if at_once is None else composed(at_once, None, waits=False))
 
 
-def joined(mounts: Mapping[VirtualPath, Mount], pinned: Iterable[VirtualPath] = ()) -> Storage:
+def joined(mounts: Mapping[VirtualPath, Mount], table: MountTable) -> Storage:
     """The storages as one tree."""
     storages = {point: mount.storage for point, mount in mounts.items()}
-    shared = [point for point, mount in mounts.items() if mount.shared]
-    return storages[ROOT] if len(storages) == 1 else Mounted(storages, pinned, shared)
+    return storages[ROOT] if len(storages) == 1 else Mounted(storages, table)

@@ -1,8 +1,8 @@
 """Mounts: several storages as one tree.
 
-A path belongs to the storage that is mounted deepest on the way to it, by its components alone: no storage is asked,
-and nothing that lies in one decides where another is. What a storage has at the path of a mount can't be seen, and the
-directories that lead to mounts are there even where no storage has them.
+A path belongs to the storage that is mounted deepest on the way to it: no storage is asked, and nothing that lies in
+one decides where another is. What a storage has at the path of a mount can't be seen, and the directories that lead to
+mounts are there even where no storage has them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from conchgo.storage.interface import (
 from conchgo.storage.links import LinkEncountered
 from conchgo.storage.refusing import Refusing
 from conchgo.vfs.links import climbs_out
+from conchgo.vfs.mount_table import MountTable
 
 T = TypeVar("T")
 
@@ -49,8 +50,6 @@ _VIRTUAL_MODE: Final = 0o040755
 _NO_DEVICE: Final = -1
 #: How a storage says that it has no directory at a path.
 _NO_DIRECTORY: Final = (NotFound, NotADirectory, LinkEncountered)
-
-_Parts = tuple[bytes, ...]
 
 
 class _Mount:
@@ -73,41 +72,13 @@ class _Mount:
 
 
 class Mounted:
-    """The tree of `storages`, by the paths where they are mounted; one is mounted at the root.
+    """The tree of `storages`, by the paths where they are mounted, of which `table` knows the rest."""
 
-    A mount, what leads to one, and `pinned` (with what leads there) can't be removed, renamed or replaced. The mounts
-    that are `shared` are those where others may have put links.
-    """
+    __slots__ = ("_mounts", "_table")
 
-    __slots__ = ("_depths", "_kept", "_mounts", "_names", "_pinned", "_root", "_shared")
-
-    def __init__(
-        self,
-        storages: Mapping[VirtualPath, Storage],
-        pinned: Iterable[VirtualPath] = (),
-        shared: Iterable[VirtualPath] = (),
-    ) -> None:
+    def __init__(self, storages: Mapping[VirtualPath, Storage], table: MountTable) -> None:
         self._mounts = {point.parts: _Mount(point, storage) for point, storage in storages.items()}
-        self._root = self._mounts[()]
-        self._depths = sorted({len(parts) for parts in self._mounts if parts}, reverse=True)
-        self._pinned = tuple(pinned)
-        self._shared = frozenset(shared)
-        #: Directory to the names in it that are mounts or lead to some.
-        self._names: dict[_Parts, dict[bytes, None]] = {}
-        self._kept: dict[_Parts, tuple[type[ConchgoError], str]] = {}
-        for path in self._pinned:
-            self._keep(path.parts, "is the directory of a mounted folder")
-        for parts in self._mounts:
-            self._keep(parts, "is a mounted folder")
-            for depth, name in enumerate(parts):
-                self._names.setdefault(parts[:depth], {})[name] = None
-
-    def _keep(self, parts: _Parts, why: str) -> None:
-        if not parts:
-            return  # the storage itself says of its root what can't be done to it
-        for depth in range(1, len(parts)):
-            self._kept.setdefault(parts[:depth], (Unsupported, f"operation unsupported: what is below it {why}"))
-        self._kept[parts] = (PermissionDenied, f"permission denied: it {why}")
+        self._table = table
 
     @property
     def at_once(self) -> Mounted | None:
@@ -115,33 +86,22 @@ class Mounted:
         if not any(face is not None for face in faces.values()):
             return None
         return Mounted(
-            {point: Refusing(WouldBlock) if face is None else face for point, face in faces.items()},
-            self._pinned,
-            self._shared,
+            {point: Refusing(WouldBlock) if face is None else face for point, face in faces.items()}, self._table
         )
 
     def close(self) -> None:
         for mount in self._mounts.values():
             mount.storage.close()
 
-    def may_lead(self, link: VirtualPath, target: VirtualPath) -> bool:
-        """Whether a link at the one path may lead to the other: out of what is shared none does.
-
-        To others the names around it mean something else; or they would have this user's programs read and write in a
-        place of his own.
-        """
-        mount = self._mount(link)
-        return mount.point not in self._shared or mount is self._mount(target)
-
     def lstat(self, path: VirtualPath) -> FileStat:
-        if self._is_way(path):
+        if self._table.is_way(path):
             return self._stat_of_way(path)
         return self._ask(path, lambda mount, inside: mount.storage.lstat(inside))
 
     def open(
         self, path: VirtualPath, *, read: bool, write: bool, create: Create, truncate: bool = False, mode: int = 0o666
     ) -> StorageFile:
-        if self._is_way(path):
+        if self._table.is_way(path):
             raise AlreadyExists if create is Create.NEW else IsADirectory
         return self._ask(
             path,
@@ -151,35 +111,35 @@ class Mounted:
         )
 
     def scan(self, path: VirtualPath) -> Listing:
-        names = self._names.get(path.parts)
-        if names is None:
+        names = self._table.names(path)
+        if not names:
             return self._ask(path, lambda mount, inside: mount.storage.scan(inside))
         # Before the directory is open: this may find that it would have to wait.
         led = [Entry(name, self._stat_for_listing(path / name)) for name in names]
         try:
             return _MountedListing(led, self._ask(path, lambda mount, inside: mount.storage.scan(inside)))
         except _NO_DIRECTORY:
-            if not self._is_way(path):
+            if not self._table.is_way(path):
                 raise
             return _MountedListing(led, None)
 
     def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
-        self._refuse_there(path)
+        self._table.refuse_to_make(path)
         self._ask(path, lambda mount, inside: mount.storage.mkdir(inside, mode))
 
     def rmdir(self, path: VirtualPath) -> None:
-        self._refuse_kept(path)
+        self._table.refuse_to_move(path)
         self._ask(path, lambda mount, inside: mount.storage.rmdir(inside))
 
     def remove(self, path: VirtualPath) -> None:
-        self._refuse_kept(path)
+        self._table.refuse_to_move(path)
         self._ask(path, lambda mount, inside: mount.storage.remove(inside))
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         """CrossStorage where the storages of the two can't do it in one step."""
         if old.is_root or new.is_root:
             raise InvalidArgument("the root can be neither renamed nor replaced")
-        self._refuse_kept(old, new)
+        self._table.refuse_to_move(old, new)
         source, target = self._mount(old), self._mount(new)
         there, here = source.inside(old), target.inside(new)
         try:
@@ -194,35 +154,35 @@ class Mounted:
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         """Of a mount only the times: who may use it is for its administrator to say."""
-        if path.parts in self._mounts and path.parts and _changes_access(changes):
+        if self._table.is_folder(path) and _changes_access(changes):
             raise PermissionDenied("permission denied: it is a mounted folder")
-        if self._is_way(path) and not self._is_real(path):
+        if self._table.is_way(path) and not self._is_real(path):
             raise PermissionDenied("permission denied: it is there only because folders are mounted below it")
         self._ask(path, lambda mount, inside: mount.storage.set_attributes(inside, changes, link=link))
 
     def readlink(self, path: VirtualPath) -> bytes:
         """A target that climbs out of its folder is told as a path from the root: what is above there is not its."""
-        if self._is_way(path):
+        if self._table.is_way(path):
             raise InvalidArgument
         target, mount = self._ask(path, lambda mount, inside: (_able(mount.links).readlink(inside), mount))
-        relative = mount is not self._root and not target.startswith(b"/")
+        relative = mount.point.parts and not target.startswith(b"/")
         if relative and climbs_out(target, mount.inside(path).parent):
             return bytes(VirtualPath.parse(target, path.parent))
         return target
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
         """Raises PermissionDenied for a link to a mount, CrossStorage for one to another storage."""
-        self._refuse_there(path)
+        self._table.refuse_to_make(path)
         meant = VirtualPath.parse(target, path.parent)
-        if meant.parts and meant.parts in self._mounts:
+        if self._table.is_folder(meant):
             raise PermissionDenied("permission denied: a link can't lead to a mounted folder")
         if self._mount(meant) is not self._mount(path):
             raise CrossStorage
         self._ask(path, lambda mount, inside: _able(mount.links).symlink(target, inside))
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
-        self._refuse_there(new)
-        if self._is_way(existing):
+        self._table.refuse_to_make(new)
+        if self._table.is_way(existing):
             raise PermissionDenied
         target = self._mount(new)
         if self._mount(existing) is not target:
@@ -230,17 +190,12 @@ class Mounted:
         self._ask(existing, lambda mount, inside: _able(mount.hard_links).link(inside, target.inside(new)))
 
     def space(self, path: VirtualPath) -> Space:
-        if self._is_way(path) and not self._is_real(path):
+        if self._table.is_way(path) and not self._is_real(path):
             path = self._mount(path).point
         return self._ask(path, lambda mount, inside: _able(mount.space).space(inside))
 
     def _mount(self, path: VirtualPath) -> _Mount:
-        """The mount that the path belongs to."""
-        for depth in self._depths:
-            mount = self._mounts.get(path.parts[:depth])
-            if mount is not None:
-                return mount
-        return self._root
+        return self._mounts[self._table.point(path).parts]
 
     def _ask(self, path: VirtualPath, work: Callable[[_Mount, VirtualPath], T]) -> T:
         mount = self._mount(path)
@@ -252,13 +207,9 @@ class Mounted:
     def _met(self, mount: _Mount, met: LinkEncountered) -> ConchgoError:
         """The link that a storage met, by its path in the whole tree; none where a way to a mount hides it."""
         link = VirtualPath((*mount.point.parts, *met.link.parts))
-        if link.parts in self._names:
+        if self._table.is_way(link):
             return NotFound()
         return LinkEncountered(link, met.target, met.rest)
-
-    def _is_way(self, path: VirtualPath) -> bool:
-        """Whether this is a directory because it leads to a mount, whatever its storage has there."""
-        return path.parts in self._names and path.parts not in self._mounts
 
     def _is_real(self, way: VirtualPath) -> bool:
         try:
@@ -274,7 +225,7 @@ class Mounted:
         except _NO_DIRECTORY:
             pass
         top = self._mount(path).storage.lstat(ROOT)
-        number = list(self._names).index(path.parts)
+        number = self._table.number(path)
         return FileStat(_VIRTUAL_MODE, 0, top.uid, top.gid, 0, 0, nlink=2, identity=(_NO_DEVICE, number))
 
     def _stat_for_listing(self, path: VirtualPath) -> FileStat | None:
@@ -282,18 +233,6 @@ class Mounted:
             return self.lstat(path)
         except ConchgoError:
             return None
-
-    def _refuse_there(self, path: VirtualPath) -> None:
-        """A mount or a way to one is there, whatever the storage has."""
-        if path.parts and (path.parts in self._mounts or path.parts in self._names):
-            raise AlreadyExists
-
-    def _refuse_kept(self, *paths: VirtualPath) -> None:
-        for path in paths:
-            refusal = self._kept.get(path.parts)
-            if refusal is not None:
-                kind, text = refusal
-                raise kind(text)
 
 
 class _MountedListing:
@@ -315,11 +254,6 @@ class _MountedListing:
     def close(self) -> None:
         if self._listing is not None:
             self._listing.close()
-
-
-def may_lead_anywhere(_link: VirtualPath, _target: VirtualPath) -> bool:
-    """`Mounted.may_lead` where nothing is mounted but the root."""
-    return True
 
 
 def _able(ability: T | None) -> T:

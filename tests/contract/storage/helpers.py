@@ -22,6 +22,7 @@ from conchgo.storage.interface import Create, Entry, FreeSpace, HardLinks, Listi
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.metered import Metered
+from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.mounted import Mounted
 
 p = VirtualPath.parse
@@ -89,7 +90,8 @@ class HidingListing:
 
 def with_folder(storage: Storage) -> Mounted:
     """The storage at the root, and another one below it."""
-    return Mounted({ROOT: storage, p(b"/mounted/folder"): MemoryStorage()})
+    storages = {ROOT: storage, p(b"/mounted/folder"): MemoryStorage()}
+    return Mounted(storages, MountTable(storages))
 
 
 def metered(storage: CountableStorage) -> Metered:

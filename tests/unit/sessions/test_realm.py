@@ -27,6 +27,7 @@ from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount
 from conchgo.vfs.interface import Filesystem
+from conchgo.vfs.mount_table import MountTable
 from tests.permission_table import DIRECTORY, prepare, snapshot
 from tests.unit.sessions.helpers import WrittenProgram
 
@@ -68,7 +69,7 @@ class RealmTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.storage, self.inner = ClosableStorage(), ClosableStorage()
         self.folders = {"team": Folder("team", "/srv/team")}
-        self.pinned: frozenset[VirtualPath] = frozenset()
+        self.pinned: list[VirtualPath] = []
         self.broken: dict[VirtualPath, str] = {}
         self.events: list[Event] = []
         self.registry = Registry(1024)
@@ -88,7 +89,8 @@ class RealmTests(SynchronousTestCase):
     def open_storages(self, user: User, folders: Mapping[str, Folder]) -> Storages:
         self.opened.append(user.username)
         mounts = {VirtualPath.parse(b"/in"): Mount(self.inner) for _ in folders}
-        return Storages({ROOT: Mount(self.storage), **mounts}, self.pinned, self.broken)
+        mounts[ROOT] = Mount(self.storage)
+        return Storages(mounts, MountTable(mounts, self.pinned), self.broken)
 
     def login(self, user: User = ALICE, disk: Any = None, database: Any = None) -> Deferred[Any]:
         login = Login(user, "password", "192.0.2.7")
@@ -213,7 +215,7 @@ class RealmTests(SynchronousTestCase):
 
     def test_what_is_pinned_stays(self) -> None:
         prepare(self.storage, {b"/p": DIRECTORY})
-        self.pinned = frozenset({VirtualPath((b"p",))})
+        self.pinned.append(VirtualPath((b"p",)))
         _, avatar, _ = self.successResultOf(self.login(MEMBER))
         with self.assertRaises(PermissionDenied):
             self.filesystem(avatar).rmdir(VirtualPath((b"p",)))

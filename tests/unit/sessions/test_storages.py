@@ -42,15 +42,12 @@ def test_a_user_without_folders_has_a_home(tmp_path: Path) -> None:
 
 def test_home_and_folders_are_made_and_so_are_the_ways_to_them(tmp_path: Path) -> None:
     storages = opened(tmp_path, {"/team": "t", "/v/w/far": "f", "/team/a/b/deep": "d"})
-    assert {bytes(path): mount.shared for path, mount in storages.mounts.items()} == {
-        b"/": False,
-        b"/team": True,
-        b"/v/w/far": True,
-        b"/team/a/b/deep": True,
-    }
+    assert set(map(bytes, storages.mounts)) == {b"/", b"/team", b"/v/w/far", b"/team/a/b/deep"}
+    for link, leads in ((b"/x", True), (b"/team/x", False), (b"/v/w/far/x", False)):
+        assert storages.table.may_lead(p(link), p(b"/team/a/b/deep")) is leads
     found = {os.path.relpath(path, tmp_path) for path, _, _ in os.walk(tmp_path)} - {"."}
     assert found == {"home", "home/v", "home/v/w", "t", "t/a", "t/a/b", "f", "d"}
-    assert (storages.pinned, storages.broken) == (frozenset(), {})
+    assert storages.broken == {}
     storages.close()
 
 
@@ -95,7 +92,7 @@ def test_a_folder_that_cannot_be_opened_breaks_nothing_else(tmp_path: Path, brok
     storages.mounts[p(b"/good")].storage.mkdir(p(b"/x"))
     for path in (b"/bad", b"/bad/secret"):
         with pytest.raises(Failure, match=f"the folder {broken} is not available"):
-            joined(storages.mounts).lstat(p(path))
+            joined(storages.mounts, storages.table).lstat(p(path))
     storages.close()
     assert not (tmp_path / "elsewhere").exists()
 
@@ -110,6 +107,13 @@ def test_nothing_stays_open_where_the_root_cannot_be_opened(tmp_path: Path, at: 
     assert descriptors() == before
 
 
+def assert_pinned(storages: Storages, path: bytes) -> None:
+    tree = joined(storages.mounts, storages.table)
+    for change in (lambda: tree.rmdir(p(path)), lambda: tree.rename(p(path), p(path + b"2"), replace=False)):
+        with pytest.raises(PermissionDenied):
+            change()
+
+
 def test_the_directory_of_a_folder_that_lies_in_the_home_is_pinned(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "homes").symlink_to("real")
@@ -117,19 +121,18 @@ def test_the_directory_of_a_folder_that_lies_in_the_home_is_pinned(tmp_path: Pat
     user = User("alice", home, virtual_folders=(VirtualFolder("in", "/m"), VirtualFolder("out", "/out")))
     folders = {"in": Folder("in", f"{tmp_path}/real/alice/p/q"), "out": Folder("out", f"{tmp_path}/real/alice2")}
     storages = open_storages(Directories(0o022, f"{tmp_path}/homes"), user, folders)
-    assert storages.pinned == {p(b"/p/q")}
-    tree = joined(storages.mounts, storages.pinned)
-    with pytest.raises(PermissionDenied):
-        tree.rmdir(p(b"/p/q"))
+    assert_pinned(storages, b"/p/q")
     storages.close()
 
 
 def test_a_home_in_a_folder_is_pinned_in_the_folder(tmp_path: Path) -> None:
     storages = opened(tmp_path, {"/all": "all"}, {"all": "."})
-    assert storages.pinned == {p(b"/all/home")}
+    assert_pinned(storages, b"/all/home")
     storages.close()
     same = opened(tmp_path, {"/again": "again"}, {"again": "home"})
-    assert same.pinned == frozenset()
+    tree = joined(same.mounts, same.table)
+    tree.mkdir(p(b"/again/x"))
+    tree.rmdir(p(b"/x"))
     same.close()
 
 
@@ -139,7 +142,7 @@ def test_what_is_in_the_way_stays(tmp_path: Path) -> None:
     (tmp_path / "home" / "link").symlink_to("/tmp")
     storages = opened(tmp_path, {"/file/x/y": "a", "/link/y/z": "b", "/" + "n" * 300 + "/z": "c"})
     assert sorted(os.listdir(tmp_path / "home")) == ["file", "link"]
-    tree = joined(storages.mounts)
+    tree = joined(storages.mounts, storages.table)
     assert {bytes(path) for path in storages.mounts if tree.lstat(path)} >= {b"/file/x/y", b"/link/y/z"}
     storages.close()
 

@@ -13,6 +13,7 @@ from conchgo.sessions.storages import Storages
 from conchgo.sessions.views import Rules, Views
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount
+from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.upload_rules import UploadMode
 
@@ -41,9 +42,9 @@ def test_a_view_has_what_the_record_and_the_service_say() -> None:
         file_patterns=(FilePattern("/", denied_patterns=("*.exe",), deny_policy=1),),
     )
     user = replace(ALICE, filters=filters, upload_bandwidth=5)
-    storages = Storages({ROOT: Mount(MemoryStorage())}, frozenset({VirtualPath((b"p",))}))
+    storages = Storages({ROOT: Mount(MemoryStorage())}, MountTable([ROOT], [VirtualPath((b"p",))]))
     view = views.view(user, Rules.of(user), ORIGIN, storages)
-    assert (view.mounts, view.pinned) == (storages.mounts, storages.pinned)
+    assert (view.mounts, view.table) == (storages.mounts, storages.table)
     assert view.permissions.verbs(ROOT) == {"list"}
     assert view.names.hides(VirtualPath((b"a.exe",)))
     assert view.start == VirtualPath((b"in",))

@@ -17,6 +17,7 @@ from conchgo.vfs.compose import Mount, compose
 from conchgo.vfs.compose import View as Composition
 from conchgo.vfs.filtered import Names
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
+from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.upload_rules import UploadRules
 
 p = VirtualPath.parse
@@ -44,10 +45,13 @@ class View:
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
-        folders = {p(path): Mount(storage, shared=True) for path, storage in self.folders.items()}
+        folders = {p(path): Mount(storage) for path, storage in self.folders.items()}
         mounts = {p(b"/"): Mount(self.storage), **folders}
+        table = MountTable(mounts, shared=folders)
         permissions, names = Permissions.parse(self.rules), Names(FilePatterns.parse(self.patterns))
-        return compose(Composition(mounts, permissions, IDENTITY, ORIGIN, bus, names=names, uploads=self.uploads))
+        return compose(
+            Composition(mounts, permissions, IDENTITY, ORIGIN, bus, table=table, names=names, uploads=self.uploads)
+        )
 
 
 def view(storage: Any, rules: Mapping[str, Iterable[str]]) -> Filesystem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -20,12 +20,13 @@ from conchgo.errors import (
     Unsupported,
     WouldBlock,
 )
-from conchgo.paths import ROOT
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage.interface import Attributes, FileStat, Kind, Storage
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.storage.refusing import Refusing
 from conchgo.vfs.interface import Filesystem, OpenOptions
+from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.mounted import Mounted
 from tests.permission_table import DIRECTORY, Link, prepare, snapshot
 from tests.unit.vfs.helpers import ALL, CREATE, READ, View, get, names, outcome, p, put
@@ -49,6 +50,10 @@ class Tree:
 
     def content(self) -> list[dict[bytes, object]]:
         return [snapshot(storage) for storage in self.storages]
+
+
+def tree_of(storages: Mapping[VirtualPath, Storage], pinned: Iterable[VirtualPath] = ()) -> Mounted:
+    return Mounted(storages, MountTable(storages, pinned))
 
 
 @pytest.fixture
@@ -429,7 +434,7 @@ def test_a_rename_meets_links_on_both_sides(local_tree: Tree) -> None:
     fs = tree.fs()
     fs.rename(p(b"/in/inner"), p(b"/team/in/new"), replace=False)
     assert get(fs, b"/team/d/new") == b"home"
-    mounted = Mounted({ROOT: tree.home, p(b"/team"): tree.team})
+    mounted = tree_of({ROOT: tree.home, p(b"/team"): tree.team})
     for old, new, link in ((b"/in/x", b"/team/d/new", b"/in"), (b"/file", b"/team/in/x", b"/team/in")):
         with pytest.raises(Exception, match="symbolic link") as met:
             mounted.rename(p(old), p(new), replace=False)
@@ -442,7 +447,7 @@ def test_a_rename_meets_links_on_both_sides(local_tree: Tree) -> None:
 def test_a_directory_that_is_mounted_elsewhere_stays(make_storage: Callable[[], Any]) -> None:
     home, shared = make_storage(), make_storage()
     prepare(home, {b"/x": DIRECTORY, b"/x/y": DIRECTORY, b"/x/y/z": DIRECTORY, b"/e": DIRECTORY})
-    mounted = Mounted({ROOT: home, p(b"/m"): shared}, [p(b"/x/y")])
+    mounted = tree_of({ROOT: home, p(b"/m"): shared}, [p(b"/x/y")])
     for path, expected in ((b"/x", Unsupported), (b"/x/y", PermissionDenied)):
         for storage in (mounted, mounted.at_once):
             if storage is None:
@@ -457,7 +462,7 @@ def test_a_directory_that_is_mounted_elsewhere_stays(make_storage: Callable[[], 
 def test_a_file_keeps_its_only_name_when_it_is_renamed_to_itself(tmp_path: Any) -> None:
     (tmp_path / "d").mkdir()
     home, inner = LocalStorage(bytes(tmp_path)), LocalStorage(bytes(tmp_path / "d"))
-    mounted = Mounted({ROOT: home, p(b"/m"): inner})
+    mounted = tree_of({ROOT: home, p(b"/m"): inner})
     prepare(home, {b"/d/file": b"1"})
     home.link(p(b"/d/file"), p(b"/second"))
     mounted.rename(p(b"/d/file"), p(b"/m/file"), replace=True)
@@ -485,7 +490,7 @@ def test_what_one_storage_knows_at_once_is_known_though_another_waits() -> None:
     home, slow = MemoryStorage(), Slow()
     for storage in (home, slow):
         prepare(storage, {b"/file": b"1"})
-    mounted = Mounted({ROOT: home, p(b"/slow"): slow, p(b"/v/fast"): MemoryStorage()})
+    mounted = tree_of({ROOT: home, p(b"/slow"): slow, p(b"/v/fast"): MemoryStorage()})
     now = mounted.at_once
     assert now is not None
     assert now.lstat(p(b"/file")) == home.lstat(p(b"/file"))
@@ -502,7 +507,7 @@ def test_what_one_storage_knows_at_once_is_known_though_another_waits() -> None:
         with pytest.raises(WouldBlock):
             request()
     assert {entry.name for entry in now.scan(p(b"/v"))} == {b"fast"}
-    assert Mounted({ROOT: slow, p(b"/too"): Slow()}).at_once is None
+    assert tree_of({ROOT: slow, p(b"/too"): Slow()}).at_once is None
 
 
 def test_a_virtual_directory_is_the_same_at_once(tree: Tree) -> None:
@@ -526,7 +531,7 @@ def test_a_folder_that_cannot_be_opened_hides_what_is_below_it_and_nothing_else(
 
 
 def test_identities_of_two_storages_differ(tree: Tree) -> None:
-    mounted = Mounted({ROOT: tree.home, **{p(path): storage for path, storage in tree.folders.items()}})
+    mounted = tree_of({ROOT: tree.home, **{p(path): storage for path, storage in tree.folders.items()}})
     found = [b"/", b"/file", b"/d", b"/team", b"/team/file", b"/team/a", b"/v", b"/v/w", b"/v/w/far", b"/v/w/far/file"]
     assert len({mounted.lstat(p(path)).identity for path in found}) == len(found)
 
@@ -539,7 +544,7 @@ def test_a_mount_at_the_root_hides_the_home() -> None:
     assert names(fs, b"/") == {b"file", b"n"}
     for request in (lambda: fs.rmdir(ROOT), lambda: fs.rename(ROOT, p(b"/n/x"), replace=True)):
         assert outcome(request) is PermissionDenied
-    mounted = Mounted({ROOT: folder, p(b"/n"): nested})
+    mounted = tree_of({ROOT: folder, p(b"/n"): nested})
     for old, new in ((b"/", b"/n/x"), (b"/n/x", b"/"), (b"/file", b"/")):
         assert outcome(lambda old=old, new=new: mounted.rename(p(old), p(new), replace=True)) is InvalidArgument
 
@@ -566,7 +571,7 @@ def test_closing_closes_every_storage() -> None:
             closed.append(self.name)
 
     storages: dict[Any, Storage] = {ROOT: Closing("home"), p(b"/m"): Closing("m")}
-    Mounted(storages).close()
+    tree_of(storages).close()
     assert sorted(closed) == ["home", "m"]
 
 

@@ -16,6 +16,7 @@ from conchgo.errors import AlreadyExists, ConchgoError, CrossStorage, Permission
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
+from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.mounted import Mounted
 from tests.contract.storage.test_equivalence import comparable
 from tests.unit.vfs.helpers import p
@@ -53,7 +54,8 @@ class Trees(RuleBasedStateMachine):
             os.mkdir(os.path.join(self.directory, name))
             self.storages.append(LocalStorage(os.path.join(self.directory, name)))
         self.one, self.home, team, nested, far = self.storages
-        self.many = Mounted({ROOT: self.home, **dict(zip(MOUNTS, (team, nested, far), strict=True))})
+        storages = {ROOT: self.home, **dict(zip(MOUNTS, (team, nested, far), strict=True))}
+        self.many = Mounted(storages, MountTable(storages))
         for path in (b"/m", b"/m/a", b"/m/a/n", b"/v", b"/v/w"):
             self.one.mkdir(p(path))
         # As they are made at a login.
