@@ -50,7 +50,7 @@ class Sweeper:
     async def _sweep(self, user: User, folders: Mapping[str, Folder]) -> None:
         storages = await self._disk.run(user.username, self._open_storages, user, folders)
         try:
-            tree = joined(storages.mounts, storages.pinned)
+            tree = joined(storages.mounts, storages.table)
             steps = sweep_all(tree, self._temporaries, _PORTION)
             while await self._disk.run(user.username, lambda: next(steps, _END) is not _END):
                 await deferLater(self._clock, _PAUSE)
