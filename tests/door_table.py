@@ -7,17 +7,28 @@ user, and what comes of each operation of `permission_table` then, whatever the 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import asyncssh
-from asyncssh import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_READ, FXF_TRUNC, FXF_WRITE, SFTPAttrs, SFTPClient
+from asyncssh import (
+    FXF_APPEND,
+    FXF_CREAT,
+    FXF_EXCL,
+    FXF_READ,
+    FXF_TRUNC,
+    FXF_WRITE,
+    SFTPAttrs,
+    SFTPClient,
+    SSHClientConnection,
+)
 
 from conchgo.accounts.model import FilePattern
-from tests.interop.asyncssh_client import sftp_client, symlink
+from tests.interop.asyncssh_client import connected, sftp_client, symlink
 from tests.permission_table import (
     CONTENT,
     IF_DENIED,
@@ -27,8 +38,12 @@ from tests.permission_table import (
     OPERATIONS,
     SINGLE_VERBS,
     Answer,
-    Operation,
+    Link,
+    Row,
+    Took,
     Touch,
+    Tree,
+    row,
 )
 
 OWNER = os.geteuid(), os.getegid()
@@ -39,19 +54,27 @@ Words = Mapping[str, Callable[[Any], Awaitable[Any]]]
 
 @dataclass(frozen=True)
 class Door:
-    """`answer` says what an error of its client means, as far as it is an answer of the server."""
+    """`rows` are what can be done there, and `words` how, by the row's name.
+
+    `answer` says what an error of its client means, as far as it is an answer of the server.
+    """
 
     name: str
     client: Callable[..., AbstractAsyncContextManager[Any]]
+    rows: Sequence[Row]
     words: Words
     answer: Callable[[Exception], Answer]
 
 
-async def said(door: Door, client: Any, operation: Operation) -> Answer:
-    """What comes of an operation."""
+class CommandFailed(Exception):
+    """With what it says on standard error."""
+
+
+async def said(door: Door, client: Any, row: Row) -> Answer:
+    """What comes of it."""
     try:
-        await door.words[operation.name](client)
-    except (asyncssh.Error, OSError) as error:
+        await door.words[row.name](client)
+    except (asyncssh.Error, OSError, CommandFailed) as error:
         return door.answer(error)
     return Answer.DONE
 
@@ -154,11 +177,65 @@ SFTP_EXTENSIONS: Words = {
     "space": lambda client: client.statvfs(b"file"),
 }
 
-SFTP_DOOR = Door("sftp", sftp_client, {**SFTP, **SFTP_EXTENSIONS}, _sftp_answer)
+SFTP_DOOR = Door("sftp", sftp_client, OPERATIONS, {**SFTP, **SFTP_EXTENSIONS}, _sftp_answer)
 #: The same through a plain Conch ISFTPServer, which has no extensions.
-GENERIC_SFTP_DOOR = Door("generic sftp", sftp_client, SFTP, _sftp_answer)
+_IN_VERSION_3 = [operation for operation in OPERATIONS if operation.name in SFTP]
+GENERIC_SFTP_DOOR = Door("generic sftp", sftp_client, _IN_VERSION_3, SFTP, _sftp_answer)
 
-DOORS = (SFTP_DOOR, GENERIC_SFTP_DOOR)
+
+# Commands.
+
+#: How errors are told in words.
+_WORDS = {
+    "quota exceeded": Answer.OVER_QUOTA,
+    "permission denied": Answer.REFUSED,
+    "no such file or directory": Answer.MISSING,
+}
+
+
+def _answer_in_words(error: Exception) -> Answer:
+    return next((answer for words, answer in _WORDS.items() if words in str(error)), Answer.FAILED)
+
+
+def _command(line: str) -> Callable[[SSHClientConnection], Awaitable[Any]]:
+    async def run(connection: SSHClientConnection) -> None:
+        done = await connection.run(line)
+        if done.returncode != 0:
+            raise CommandFailed(done.stderr)
+
+    return run
+
+
+def _scp_upload(connection: SSHClientConnection) -> Awaitable[Any]:
+    return _with_local(NEW, lambda path: asyncssh.scp(path, (connection, "file")))
+
+
+def _scp_download(connection: SSHClientConnection) -> Awaitable[Any]:
+    return _with_local(b"", lambda path: asyncssh.scp((connection, "file"), path))
+
+
+async def _with_local(content: bytes, use: Callable[[str], Awaitable[Any]]) -> None:
+    with NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        await use(file.name)
+
+
+_file: Tree = {b"/file": CONTENT}
+_link: Tree = {b"/file": CONTENT, b"/link": Link(b"file")}
+
+COMMANDS: Sequence[tuple[Row, Callable[[SSHClientConnection], Awaitable[Any]]]] = (
+    (row("checksum", "download", "use file", _file, writes=False), _command("md5sum file")),
+    (row("checksum through a link", "download", "use link, use file", _link, writes=False), _command("md5sum link")),
+    (row("scp -t", "upload", "put file", {}, writes=True, takes=Took.A_FILE | Took.BYTES), _scp_upload),
+    (row("scp -t over a file", "overwrite", "put file", _file, writes=True), _scp_upload),
+    (row("scp -f", "list download", "use file", _file, writes=False), _scp_download),
+)
+COMMANDS_DOOR = Door(
+    "commands", connected, [row for row, _ in COMMANDS], {row.name: say for row, say in COMMANDS}, _answer_in_words
+)
+
+DOORS = (SFTP_DOOR, GENERIC_SFTP_DOOR, COMMANDS_DOOR)
 
 
 # What holds for a user, and where.
@@ -188,13 +265,13 @@ def _no_patterns(_base: str) -> tuple[FilePattern, ...]:
 
 @dataclass(frozen=True)
 class Protection:
-    """What holds for a user who works in some directory, and what comes of an operation there.
+    """What holds for a user who works in some directory, and what comes of an row there.
 
     `folder` is a name there where a folder is mounted.
     """
 
     name: str
-    expected: Callable[[Operation], Answer]
+    expected: Callable[[Row], Answer]
     permissions: Callable[[str], Mapping[str, tuple[str, ...]]] = _everything
     patterns: Callable[[str], tuple[FilePattern, ...]] = _no_patterns
     folder: str = ""
@@ -203,7 +280,7 @@ class Protection:
 def _without(verb: str) -> Protection:
     return Protection(
         f"without {verb}",
-        lambda operation: Answer.REFUSED if verb in operation.verbs else Answer.DONE,
+        lambda row: Answer.REFUSED if verb in row.verbs else Answer.DONE,
         permissions=lambda base: {"/": ("*",), base: tuple(SINGLE_VERBS - {verb})},
     )
 
@@ -229,12 +306,12 @@ def _mounted(name: str) -> Protection:
     return Protection(f"a folder at {name}", partial(_for_name, name, IF_MOUNTED), folder=name)
 
 
-def _for_name(name: str, answers: Mapping[Touch, Answer], operation: Operation) -> Answer:
-    touch = operation.touches.get(b"/" + name.encode())
+def _for_name(name: str, answers: Mapping[Touch, Answer], row: Row) -> Answer:
+    touch = row.touches.get(b"/" + name.encode())
     return Answer.DONE if touch is None else answers[touch]
 
 
-NAMES = sorted({name[1:].decode() for operation in OPERATIONS for name in operation.touches})
+NAMES = sorted({name[1:].decode() for row in OPERATIONS for name in row.touches})
 
 PERMISSIONS = tuple(map(_without, sorted(SINGLE_VERBS)))
 PROTECTIONS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from conchgo.accounts.permissions import INCLUDES, VERBS
@@ -55,6 +55,8 @@ class Touch(enum.Enum):
     SET = "set"
     #: Make it, or write to it.
     MAKE = "make"
+    #: The same, or if it is a directory, make something in there.
+    PUT = "put"
     #: Make a link that leads to it.
     LEAD = "lead"
     #: Tell its name, which stands in a link.
@@ -78,6 +80,7 @@ IF_DENIED = {
     Touch.USE: Answer.REFUSED,
     Touch.SET: Answer.REFUSED,
     Touch.MAKE: Answer.REFUSED,
+    Touch.PUT: Answer.REFUSED,
     Touch.LEAD: Answer.DONE,
     Touch.TELL: Answer.DONE,
 }
@@ -87,6 +90,7 @@ IF_HIDDEN = {
     Touch.USE: Answer.MISSING,
     Touch.SET: Answer.MISSING,
     Touch.MAKE: Answer.REFUSED,
+    Touch.PUT: Answer.REFUSED,
     Touch.LEAD: Answer.MISSING,
     Touch.TELL: Answer.REFUSED,
 }
@@ -97,6 +101,7 @@ IF_MOUNTED = {
     Touch.USE: Answer.REFUSED | Answer.FAILED,
     Touch.SET: Answer.DONE,
     Touch.MAKE: Answer.REFUSED | Answer.FAILED,
+    Touch.PUT: Answer.DONE,
     Touch.LEAD: Answer.REFUSED,
     Touch.TELL: Answer.DONE,
 }
@@ -111,16 +116,29 @@ class Took(enum.Flag):
 
 
 @dataclass(frozen=True)
-class Operation:
-    """`verbs` are those without any of which `run` raises PermissionDenied, and all that it needs."""
+class Row:
+    """What is done at some door. `verbs` are those without any of which it is refused, and all that it needs."""
 
     name: str
     verbs: frozenset[str]
-    run: Callable[[Filesystem], Any]
     touches: Mapping[bytes, Touch]
-    tree: Tree = field(default_factory=dict)
-    writes: bool = True
-    takes: Took = Took.NOTHING
+    tree: Tree
+    writes: bool
+    takes: Took
+
+
+def row(name: str, verbs: str, touches: str, tree: Tree, *, writes: bool, takes: Took = Took.NOTHING) -> Row:
+    """`touches` is "what name", with commas between."""
+    words = [touch.split() for touch in touches.split(",") if touch]
+    touched = {b"/" + path.encode(): Touch(what) for what, path in words}
+    return Row(name, frozenset(verbs.split()), touched, tree, writes, takes)
+
+
+@dataclass(frozen=True)
+class Operation(Row):
+    """What a `Filesystem` does."""
+
+    run: Callable[[Filesystem], Any]
 
 
 def prepare(storage: Any, tree: Tree) -> None:
@@ -210,17 +228,8 @@ def _row(
     writes: bool = True,
     takes: Took = Took.NOTHING,
 ) -> Operation:
-    """`touches` is "what name", with commas between."""
-    words = [touch.split() for touch in touches.split(",") if touch]
-    return Operation(
-        name,
-        frozenset(verbs.split()),
-        run,
-        {b"/" + name.encode(): Touch(what) for what, name in words},
-        tree or {},
-        writes,
-        takes,
-    )
+    said = row(name, verbs, touches, tree or {}, writes=writes, takes=takes)
+    return Operation(**vars(said), run=run)
 
 
 def _setstat(path: bytes, **changes: int) -> Callable[[Filesystem], None]:
@@ -252,32 +261,48 @@ OPERATIONS = (
         _file,
         writes=False,
     ),
-    _row("upload", "upload", "make file", _with_file(OpenOptions(write=True, create=True, truncate=True), _write)),
+    _row(
+        "upload",
+        "upload",
+        "make file",
+        _with_file(OpenOptions(write=True, create=True, truncate=True), _write),
+        takes=Took.A_FILE | Took.BYTES,
+    ),
     _row(
         "upload exclusively",
         "upload",
         "make file",
         _with_file(OpenOptions(write=True, create=True, exclusive=True), _write),
+        takes=Took.A_FILE | Took.BYTES,
     ),
     _row(
         "upload by appending",
         "upload",
         "make file",
         _with_file(OpenOptions(write=True, append=True, create=True), _append),
+        takes=Took.A_FILE | Took.BYTES,
     ),
     _row(
         "upload and fstat",
         "upload",
         "make file",
         _with_file(OpenOptions(write=True, create=True), lambda file: file.stat()),
+        takes=Took.A_FILE,
     ),
     _row(
         "upload and read back",
         "upload download",
         "make file",
         _with_file(OpenOptions(read=True, write=True, create=True), _write_and_read),
+        takes=Took.A_FILE | Took.BYTES,
     ),
-    _row("create for reading", "upload download", "make file", _with_file(OpenOptions(read=True, create=True), _read)),
+    _row(
+        "create for reading",
+        "upload download",
+        "make file",
+        _with_file(OpenOptions(read=True, create=True), _read),
+        takes=Took.A_FILE,
+    ),
     _row(
         "read with leave to create",
         "download",
@@ -292,6 +317,7 @@ OPERATIONS = (
         "make link, make file",
         lambda fs: fs.open(p(b"/link"), OpenOptions(write=True, create=True)).close(),
         {b"/link": Link(b"file")},
+        takes=Took.A_FILE,
     ),
     _row(
         "overwrite",
@@ -307,6 +333,7 @@ OPERATIONS = (
         "make file",
         _with_file(OpenOptions(write=True, append=True, create=True), _append),
         _file,
+        takes=Took.BYTES,
     ),
     _row(
         "read and write: write", "overwrite", "make file", _with_file(OpenOptions(read=True, write=True), _write), _file
