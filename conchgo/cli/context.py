@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Set
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from conchgo.accounts.store import AccountStore
+    from conchgo.quota.interface import Usage
     from conchgo.service.settings import Settings
 
 
@@ -44,19 +48,37 @@ class Context:
         except ConfigurationError as error:
             raise Refusal(str(error)) from None
 
-    def account_store(self) -> AccountStore:
-        """The accounts of the service; the database is made or brought up to date if need be.
+    def database(self) -> Engine:
+        """The database of the service; it is made or brought up to date if need be.
 
         Raises Refusal: it cannot be reached.
         """
-        from conchgo.service.accounts import account_store
+        from conchgo.service.accounts import open_database
         from conchgo.service.errors import StartError
 
         try:
-            store, _ = account_store(self.settings)
+            return open_database(self.settings)
         except StartError as error:
             raise Refusal(f"{self.path}: {error}") from None
-        return store
+
+    def account_store(self) -> AccountStore:
+        """The accounts in it. Raises Refusal, as `database` does."""
+        from conchgo.accounts.sql import SQLAccountStore
+
+        return SQLAccountStore(self.database())
+
+    def usages(self) -> Mapping[str, Usage]:
+        """What is used of each quota that was counted, by its domain. Raises Refusal, as `database` does."""
+        from conchgo.quota.sql import all_usages
+
+        return all_usages(self.database())
+
+    def recount(self, domains: Set[str]) -> None:
+        """Have the domains counted anew, if there are any. Raises Refusal, as `database` does."""
+        from conchgo.quota.sql import recount
+
+        if domains:
+            recount(self.database(), domains)
 
     def default_home(self, username: str) -> str:
         """The home of a user who is added without one."""

@@ -19,6 +19,7 @@ from conchgo.cli.display import print_json
 from conchgo.cli.folder_view import folder_json, print_folder, print_folders
 from conchgo.cli.records import json_file, read_record
 from conchgo.errors import InvalidArgument, NotFound
+from conchgo.quota.recounting import changed_by_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +71,7 @@ def update(obj: Context, /, name: str, record_file: IO[bytes] | None, **options:
     )
     _validate(new, store)
     store.update_folder(new)
+    obj.recount(changed_by_folder(old, new, store.users()))
     _done("updated", new)
 
 
@@ -81,6 +83,7 @@ def delete(obj: Context, name: str) -> None:
     store = obj.account_store()
     old = _existing(store, name)
     store.delete_folder(old.name)
+    obj.recount(changed_by_folder(old, None, ()))
     click.echo(f"folder {old.name} deleted; its files stay")
 
 
@@ -93,9 +96,9 @@ def show(obj: Context, name: str, as_json: bool) -> None:
     store = obj.account_store()
     found, users = _existing(store, name), store.users()
     if as_json:
-        print_json(folder_json(found, users))
+        print_json(folder_json(found, users, obj.usages()))
     else:
-        print_folder(found, users)
+        print_folder(found, users, obj.usages())
 
 
 @folder.command("list")
@@ -106,7 +109,8 @@ def list_folders(obj: Context, as_json: bool) -> None:
     store = obj.account_store()
     folders, users = store.folders(), store.users()
     if as_json:
-        print_json([folder_json(found, users) for found in folders])
+        usages = obj.usages()
+        print_json([folder_json(found, users, usages) for found in folders])
     else:
         print_folders(folders, users)
 

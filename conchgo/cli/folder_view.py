@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from conchgo.accounts.enforcement import is_set, unenforced_in_folder
 from conchgo.accounts.folder_record import shown_folder_record
 from conchgo.accounts.model import Folder, User
 from conchgo.cli.display import print_fields, print_table
+from conchgo.cli.usage_view import with_usage
+from conchgo.quota.charges import folder_domain
+from conchgo.quota.interface import Usage
 
 
-def folder_json(folder: Folder, users: Iterable[User]) -> dict[str, Any]:
-    return {**shown_folder_record(folder), "users": _usernames(folder, users)}
+def folder_json(folder: Folder, users: Iterable[User], usages: Mapping[str, Usage]) -> dict[str, Any]:
+    record = {**shown_folder_record(folder), "users": _usernames(folder, users)}
+    return with_usage(record, usages.get(folder_domain(folder.name)))
 
 
 def print_folders(folders: Iterable[Folder], users: Sequence[User]) -> None:
@@ -26,14 +30,13 @@ def print_folders(folders: Iterable[Folder], users: Sequence[User]) -> None:
     )
 
 
-def print_folder(folder: Folder, users: Iterable[User]) -> None:
+def print_folder(folder: Folder, users: Sequence[User], usages: Mapping[str, Usage]) -> None:
     """Every field that is set."""
-    print_fields(_fields(folder, users))
+    print_fields(_fields(folder_json(folder, users, usages), folder, users))
 
 
-def _fields(folder: Folder, users: Iterable[User]) -> Iterable[tuple[str, str]]:
-    record = shown_folder_record(folder)
-    record.pop("users", None)
+def _fields(record: dict[str, Any], folder: Folder, users: Iterable[User]) -> Iterable[tuple[str, str]]:
+    del record["users"]
     yield "name", record.pop("name")
     yield "mapped_path", record.pop("mapped_path")
     for name, value in record.items():

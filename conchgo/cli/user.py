@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping, Set
 from typing import IO, Any, Final, Protocol
 
 import click
@@ -12,15 +13,17 @@ from conchgo.accounts.enforcement import unenforced
 from conchgo.accounts.model import User
 from conchgo.accounts.mounting import validate_mounts
 from conchgo.accounts.naming import shown
-from conchgo.accounts.record import from_record, shown_record, to_record
+from conchgo.accounts.record import from_record, to_record
 from conchgo.accounts.store import AccountStore
 from conchgo.accounts.validation import validate
 from conchgo.auth.passwords import ALGORITHMS, MAX_PASSWORD, hash_given, hash_password
 from conchgo.cli.display import print_json
 from conchgo.cli.records import read_record
 from conchgo.cli.user_options import account_options, changed, given
-from conchgo.cli.user_view import print_user, print_users
+from conchgo.cli.user_view import print_user, print_users, user_json
 from conchgo.errors import InvalidArgument, NotFound
+from conchgo.quota.interface import Usage
+from conchgo.quota.recounting import changed_by_user
 
 
 class Accounts(Protocol):
@@ -29,6 +32,10 @@ class Accounts(Protocol):
     def account_store(self) -> AccountStore: ...
 
     def default_home(self, username: str) -> str | None: ...
+
+    def usages(self) -> Mapping[str, Usage]: ...
+
+    def recount(self, domains: Set[str]) -> None: ...
 
 
 _ALL: Final[dict[str, Any]] = {"permissions": {"/": ["*"]}}
@@ -98,6 +105,7 @@ def update(obj: Accounts, /, username: str, record_file: IO[bytes] | None, **opt
     _validate_mounts(new, store)
     password = hash_given(new.password) if record_file and new.password else old.password
     store.update(dataclasses.replace(new, password=password))
+    obj.recount(changed_by_user(old, new))
     _done("updated", new)
 
 
@@ -126,6 +134,7 @@ def delete(obj: Accounts, username: str) -> None:
     store = obj.account_store()
     old = _existing(store, username)
     store.delete(username)
+    obj.recount(changed_by_user(old, None))
     click.echo(f"user {old.username} deleted; its files stay")
 
 
@@ -137,9 +146,9 @@ def show(obj: Accounts, username: str, as_json: bool) -> None:
     """Show one user: every field that is set, but no secret."""
     found = _existing(obj.account_store(), username)
     if as_json:
-        print_json(shown_record(found))
+        print_json(user_json(found, obj.usages()))
     else:
-        print_user(found)
+        print_user(found, obj.usages())
 
 
 @user.command("list")
@@ -149,7 +158,8 @@ def list_users(obj: Accounts, as_json: bool) -> None:
     """List all users."""
     users = obj.account_store().users()
     if as_json:
-        print_json([shown_record(found) for found in users])
+        usages = obj.usages()
+        print_json([user_json(found, usages) for found in users])
     else:
         print_users(users)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from conchgo.accounts.enforcement import is_set, unenforced
 from conchgo.accounts.model import BandwidthLimit, FilePattern, User, VirtualFolder
@@ -12,7 +13,10 @@ from conchgo.accounts.patterns import HIDE_POLICY
 from conchgo.accounts.public_keys import split
 from conchgo.accounts.record import shown_record
 from conchgo.cli.display import print_fields, print_table
+from conchgo.cli.usage_view import with_usage
 from conchgo.errors import InvalidArgument
+from conchgo.quota.charges import user_domain
+from conchgo.quota.interface import Usage
 
 
 def print_users(users: Sequence[User]) -> None:
@@ -32,13 +36,17 @@ def print_users(users: Sequence[User]) -> None:
     )
 
 
-def print_user(user: User) -> None:
+def user_json(user: User, usages: Mapping[str, Usage]) -> dict[str, Any]:
+    """In SFTPGo's form, with what is used of the quota. Nothing of the password but whether there is one."""
+    return with_usage(shown_record(user), usages.get(user_domain(user.username)))
+
+
+def print_user(user: User, usages: Mapping[str, Usage]) -> None:
     """Every field that is set."""
-    print_fields(_fields(user))
+    print_fields(_fields(user_json(user, usages), user))
 
 
-def _fields(user: User) -> Iterable[tuple[str, str]]:
-    record = shown_record(user)
+def _fields(record: dict[str, Any], user: User) -> Iterable[tuple[str, str]]:
     filters = record.pop("filters")
     for name in ("has_password", "permissions", "public_keys", "virtual_folders"):
         del record[name]

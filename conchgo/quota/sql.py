@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Insert, Row, bindparam, delete, insert, select, update
@@ -158,6 +158,12 @@ def want_rescan(connection: Connection, domains: Sequence[str]) -> None:
         connection.execute(_RESCAN, {"domains": domains})
 
 
+def recount(engine: Engine, domains: Iterable[str]) -> None:
+    """Have these counted anew; what nobody has counted yet will be anyway."""
+    with writing(engine) as connection:
+        want_rescan(connection, sorted(domains))
+
+
 def asked_of(engine: Engine, owner: str) -> dict[str, State]:
     """What others ask of the owner, by domain."""
     with reading(engine) as connection:
@@ -169,6 +175,13 @@ def usage_of(engine: Engine, domain: str) -> Usage | None:
     with reading(engine) as connection:
         row = connection.execute(select(usages).where(usages.c.domain == domain)).one_or_none()
     return None if row is None or row.counted_at is None else Usage(row.size, row.files)
+
+
+def all_usages(engine: Engine) -> dict[str, Usage]:
+    """The same of every domain that somebody has counted, by its name."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(usages).where(usages.c.counted_at.is_not(None))).all()
+    return {row.domain: Usage(row.size, row.files) for row in rows}
 
 
 def _write(connection: Connection, owner: str, decisions: Sequence[_Decision]) -> None:

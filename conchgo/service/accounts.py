@@ -1,9 +1,11 @@
-"""The accounts that the configuration names, for the service and for the command line."""
+"""The database and the accounts that the configuration names, for the service and for the command line."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+
+from sqlalchemy import Engine
 
 from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
@@ -20,13 +22,23 @@ def account_store(settings: Settings) -> tuple[AccountStore, Callable[[], None]]
     Raises:
         StartError: the database cannot be reached or used.
     """
+    engine = open_database(settings)
+    return SQLAccountStore(engine), engine.dispose
+
+
+def open_database(settings: Settings) -> Engine:
+    """The database, brought up to date. Blocks.
+
+    Raises:
+        StartError: it cannot be reached or used.
+    """
     make_directory("service.state_directory", settings.service.state_directory)
     try:
         engine = connect(settings.database.url)
         upgrade(engine)
     except Failure as error:
         raise StartError(error.text) from None
-    return SQLAccountStore(engine), engine.dispose
+    return engine
 
 
 def make_directory(key: str, path: str) -> None:

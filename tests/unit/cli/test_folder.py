@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from conchgo.accounts.memory import MemoryAccountStore
 from conchgo.accounts.model import Folder, User, VirtualFolder
 from conchgo.cli.context import Context
 from conchgo.cli.main import main
+from conchgo.quota.interface import Usage
 
 DOCS = Folder("docs", "/srv/docs", "of all", {"filesystem": {"provider": 0}})
 ALICE = User("alice", "/srv/alice", virtual_folders=(VirtualFolder("docs", "/d"),))
@@ -19,9 +21,17 @@ class Accounts(Context):
     def __init__(self) -> None:
         super().__init__()
         self.store = MemoryAccountStore()
+        self.used: dict[str, Usage] = {}
+        self.recounted: set[str] = set()
 
     def account_store(self) -> MemoryAccountStore:
         return self.store
+
+    def usages(self) -> dict[str, Usage]:
+        return self.used
+
+    def recount(self, domains: Set[str]) -> None:
+        self.recounted |= domains
 
 
 @pytest.fixture
@@ -105,7 +115,10 @@ class TestUpdate:
         accounts.store.add_folder(DOCS)
         ok(accounts, "update", "docs", "--description", "")
         assert accounts.store.folder("docs") == Folder("docs", "/srv/docs", "", DOCS.extra)
+        assert accounts.recounted == set()
+        accounts.store.add(ALICE)
         ok(accounts, "update", "docs", "--mapped-path", "/srv/docs/sub")
+        assert accounts.recounted == {"folder:docs", "user:alice"}
         assert accounts.store.folder("docs") == Folder("docs", "/srv/docs/sub", "", DOCS.extra)
 
     def test_a_record_replaces_the_rest(self, accounts: Accounts) -> None:
@@ -134,6 +147,7 @@ def test_delete(accounts: Accounts) -> None:
     accounts.store.delete("alice")
     assert "its files stay" in ok(accounts, "delete", "docs")
     assert accounts.store.folders() == []
+    assert accounts.recounted == {"folder:docs"}
 
 
 @pytest.mark.parametrize("command", ["show", "delete", "update --description x"])
@@ -156,7 +170,10 @@ class TestShowing:
             assert "[red]x" in shown
             assert "\x1b" not in shown
             assert "hunter2" not in shown
+        accounts.used = {"folder:docs": Usage(1234, 5)}
+        assert json.loads(ok(accounts, "show", "docs", "--json"))["used_quota_size"] == 1234
         shown = ok(accounts, "show", "docs")
+        assert "1234" in shown
         assert "at /d" in shown
         assert "cannot log in" in shown
         assert json.loads(ok(accounts, "list", "--json")) == [json.loads(ok(accounts, "show", "docs", "--json"))]

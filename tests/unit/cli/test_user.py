@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from conchgo.accounts.record import to_record
 from conchgo.auth.passwords import verify
 from conchgo.cli.context import Context
 from conchgo.cli.main import main
+from conchgo.quota.interface import Usage
 from tests import keys
 
 KEY = keys.ed25519_line()
@@ -26,9 +28,17 @@ class Accounts(Context):
         super().__init__()
         self.store = MemoryAccountStore()
         self.home = home
+        self.used: dict[str, Usage] = {}
+        self.recounted: set[str] = set()
 
     def account_store(self) -> MemoryAccountStore:
         return self.store
+
+    def usages(self) -> dict[str, Usage]:
+        return self.used
+
+    def recount(self, domains: Set[str]) -> None:
+        self.recounted |= domains
 
     def default_home(self, username: str) -> Any:
         return self.home and f"{self.home}/{username}"
@@ -382,6 +392,13 @@ class TestUpdate:
         ok(accounts, "update", "alice", "--status", "0")
         assert only_user(accounts).password == "damaged"
 
+    def test_what_changes_a_quotas_content_has_it_counted_anew(self, accounts: Accounts) -> None:
+        accounts.store.add(ALICE)
+        ok(accounts, "update", "alice", "--quota-size", "5")
+        assert accounts.recounted == set()
+        ok(accounts, "update", "alice", "--home-dir", "/srv/new")
+        assert accounts.recounted == {"user:alice"}
+
     def test_nothing_to_change(self, accounts: Accounts) -> None:
         accounts.store.add(ALICE)
         assert "Nothing to change" in misused(accounts, "update", "alice")
@@ -415,6 +432,7 @@ def test_delete(accounts: Accounts) -> None:
     accounts.store.add(ALICE)
     assert "its files stay" in ok(accounts, "delete", "alice")
     assert not accounts.store.users()
+    assert accounts.recounted == {"user:alice"}
 
 
 @pytest.mark.parametrize("command", ["show", "delete", "passwd", "update --status 1"])
@@ -491,6 +509,15 @@ class TestShowing:
         assert "password" not in shown
         assert "hunter2" not in json.dumps(shown)
         assert json.loads(ok(accounts, "list", "--json")) == [shown]
+
+    def test_what_is_used_of_the_quota(self, accounts: Accounts) -> None:
+        """And not what another server had counted."""
+        accounts.store.add(dataclasses.replace(ALICE, extra={"used_quota_size": 99, "last_quota_update": 99}))
+        assert "99" not in ok(accounts, "show", "alice") + ok(accounts, "list", "--json")
+        accounts.used = {"user:alice": Usage(1234, 5), "folder:alice": Usage(99, 99)}
+        record = json.loads(ok(accounts, "show", "alice", "--json"))
+        assert (record["used_quota_size"], record["used_quota_files"]) == (1234, 5)
+        assert "1234" in ok(accounts, "show", "alice")
 
     def test_nobody(self, accounts: Accounts) -> None:
         assert json.loads(ok(accounts, "list", "--json")) == []
