@@ -275,7 +275,7 @@ def test_copies_within_the_server_are_no_transfers_and_are_told_of() -> None:
     source, target = bench.fs.open(p(b"/f"), READ), bench.fs.open(p(b"/new"), CREATE)
     for number in range(20):
         data = memoryview(source.inside.pread(100 * KB, 0))
-        target.inside.pwritev([data], number * 100 * KB)
+        target.inside.pwritev([data], number * 200 * KB)
         target.inside.append(data)
     assert target.stat().size == 40 * 100 * KB
     with pytest.raises(PermissionDenied):
