@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from conchgo.quota.books import Book
-from conchgo.quota.interface import Charge, Identity, Limits, Usage
+from conchgo.quota.books import Book, Shelf
+from conchgo.quota.interface import Charge, Identity, Usage
 from conchgo.quota.records import Payer
 from conchgo.quota.waiting import PATIENCE, fits, refuse
 
@@ -27,23 +27,23 @@ class Asked(NamedTuple):
 
 
 class Account:
-    """The books of a charge."""
+    """The books of a charge, and the shelf in each that has its limits."""
 
     __slots__ = ("pairs", "payer")
 
-    def __init__(self, payer: Payer, pairs: Sequence[tuple[Book, Limits]]) -> None:
+    def __init__(self, payer: Payer, pairs: Sequence[tuple[Book, Shelf]]) -> None:
         self.payer = payer
         self.pairs = pairs
 
     def has_room(self, asked: Asked, now: float) -> bool:
-        for book, limits in self.pairs:  # noqa: SIM110  (a generator would cost a microsecond with each change)
-            if not book.has_room(limits, asked.need, asked, now):
+        for book, shelf in self.pairs:  # noqa: SIM110  (a generator would cost a microsecond with each change)
+            if not book.has_room(shelf, asked.need, asked, now):
                 return False
         return True
 
-    def short(self, asked: Asked, now: float) -> list[tuple[Book, Limits]]:
+    def short(self, asked: Asked, now: float) -> list[tuple[Book, Shelf]]:
         """The books that have no room."""
-        return [(book, limits) for book, limits in self.pairs if not book.has_room(limits, asked.need, asked, now)]
+        return [(book, shelf) for book, shelf in self.pairs if not book.has_room(shelf, asked.need, asked, now)]
 
     def wait(self, asked: Asked, now: float, *, recalled: bool) -> None:
         """Take or keep a place in the queues; `recalled`: the others were asked to give back what they do not need.
@@ -51,13 +51,13 @@ class Account:
         Raises:
             QuotaExceeded: there is no hope, or it took too long.
         """
-        for book, limits in self.short(asked, now):
+        for book, shelf in self.short(asked, now):
             waiter = book.queue.enter(asked, asked.need, now)
             waiter.recalled |= recalled
-            hopeless = recalled and not book.pending and not fits(book.current(), limits, asked.need)
+            hopeless = recalled and not book.pending and not fits(book.current(), shelf.limits, asked.need)
             if hopeless or waiter.since + PATIENCE <= now:
                 for other, _ in self.pairs:
                     other.queue.leave(asked)
-                refuse(book.current(), limits, asked.need)
+                refuse(book.current(), shelf.limits, asked.need)
             if recalled:
                 book.ask_at = now + RECALL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -39,7 +39,8 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Entry:
-    """What a flush tells and asks of one domain. `delta` is what was changed, `lease` what remains leased after it."""
+    """What a flush tells and asks of one domain. `delta` is what was changed, `lease` what remains leased after it, in
+    all; `limits` are those of who needs more."""
 
     domain: str
     limits: Limits
@@ -84,12 +85,60 @@ class Need(Hashable, Protocol):
     def need(self) -> Usage: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class Shelf:
+    """Room that was leased under the same limits: not all who use a folder have the same. It is neither used yet nor
+    held by open changes."""
+
+    limits: Limits
+    size_room: int
+    files_room: int
+    size_held: int = 0
+    files_held: int = 0
+
+    @property
+    def lease(self) -> Usage:
+        return _bounded(self.limits, self.size_room + self.size_held, self.files_room + self.files_held)
+
+    def has(self, need: Usage, older: Usage) -> bool:
+        """Whether there is room for that, beside what those need who came earlier."""
+        return (not need.size or need.size + older.size <= self.size_room) and (
+            not need.files or need.files + older.files <= self.files_room
+        )
+
+    def add(self, granted: Usage) -> None:
+        self.size_room += granted.size
+        self.files_room += granted.files
+
+    def withhold(self, keep: Usage) -> None:
+        """Nothing above it may be used from now on, before the database knows that it was given back."""
+        if self.limits.size is not None:
+            self.size_room = min(self.size_room, keep.size)
+        if self.limits.files is not None:
+            self.files_room = min(self.files_room, keep.files)
+
+    def short_of(self, need: Usage) -> Usage:
+        return _bounded(
+            self.limits,
+            need.size and need.size - self.size_room,
+            need.files and need.files - self.files_room,
+        )
+
+    def more_than(self, need: Usage) -> Usage:
+        """What makes it a chunk, where less than half of one is left: before somebody must wait for it."""
+        return _bounded(
+            self.limits,
+            CHUNK.size - self.size_room if need.size or 2 * self.size_room < CHUNK.size else 0,
+            CHUNK.files - self.files_room if need.files or 2 * self.files_room < CHUNK.files else 0,
+        )
+
+
+@dataclass(slots=True, eq=False)
 class Book:
-    """One domain. Room is what of the lease is neither used nor held by open changes; see `Ledger` for sizes."""
+    """One domain. See `Ledger` for sizes."""
 
     domain: str
-    limits: Limits
+    shelves: dict[Limits, Shelf] = field(default_factory=dict)
     #: There is no row for it yet, or it is being given back.
     closed: bool = True
     usage: Usage = NOTHING
@@ -100,13 +149,7 @@ class Book:
     foreign: bool = True
     #: Until the change of that number others may have been there too.
     foreign_until: int = 0
-    size_room: int = 0
-    files_room: int = 0
-    size_held: int = 0
-    files_held: int = 0
-    #: Used since the last flush: what grew (of the lease), and what that makes in all.
-    size_gain: int = 0
-    files_gain: int = 0
+    #: Used since the last flush.
     size: int = 0
     files: int = 0
     changed: bool = False
@@ -116,6 +159,8 @@ class Book:
     #: Numbers of open changes, oldest first.
     open: dict[int, None] = field(default_factory=dict)
     used_at: float = 0.0
+    #: The shelf that was used last.
+    used: Shelf | None = None
     #: What others ask for (a `State` of the lease), if that can be done now.
     asked: int = 0
     #: A scan waits for changes of numbers up to this.
@@ -125,45 +170,44 @@ class Book:
     wanted: bool = False
     ask_at: float = 0.0
 
-    def has_room(self, limits: Limits, need: Usage, key: Hashable, now: float) -> bool:
+    def shelf(self, limits: Limits) -> Shelf:
+        """The one for these limits."""
+        shelf = self.shelves.get(limits)
+        if shelf is None:
+            size, files = (ENDLESS if limit is None else 0 for limit in limits)
+            shelf = self.shelves[limits] = Shelf(limits, size, files)
+        return shelf
+
+    def has_room(self, shelf: Shelf, need: Usage, key: Hashable, now: float) -> bool:
         """Whether that may be used without asking, by whom `key` names: those who wait longer come first."""
         if self.closed:
             return False
-        if need is NOTHING:
-            return True
-        if limits is not self.limits and limits != self.limits:
-            return False
-        older = self.queue.before(key, now)
-        return (not need.size or need.size + older.size <= self.size_room) and (
-            not need.files or need.files + older.files <= self.files_room
-        )
+        return need is NOTHING or shelf.has(need, self.queue.before(key, now))
 
-    def take(self, number: int, need: Usage, key: Hashable, now: float) -> None:
+    def take(self, number: int, shelf: Shelf, need: Usage, key: Hashable, now: float) -> None:
         """A change began."""
-        self.size_room -= need.size
-        self.files_room -= need.files
-        self.size_held += need.size
-        self.files_held += need.files
+        shelf.size_room -= need.size
+        shelf.files_room -= need.files
+        shelf.size_held += need.size
+        shelf.files_held += need.files
         self.open[number] = None
-        self.used_at = now
+        self.used, self.used_at = shelf, now
         self.queue.leave(key)
 
-    def end(self, number: int, need: Usage) -> None:
+    def end(self, number: int, shelf: Shelf, need: Usage) -> None:
         """A change ended that changed nothing."""
         del self.open[number]
-        self.size_held -= need.size
-        self.files_held -= need.files
-        self.size_room += need.size
-        self.files_room += need.files
+        shelf.size_held -= need.size
+        shelf.files_held -= need.files
+        shelf.size_room += need.size
+        shelf.files_room += need.files
 
-    def use(self, size: int, files: int, seen: Seen | None) -> None:
+    def use(self, shelf: Shelf, size: int, files: int, seen: Seen | None) -> None:
         """What a change that has just ended came to. What shrank is free for use when it was told."""
         if size > 0:
-            self.size_room -= size
-            self.size_gain += size
+            shelf.size_room -= size
         if files > 0:
-            self.files_room -= files
-            self.files_gain += files
+            shelf.files_room -= files
         self.size += size
         self.files += files
         self.changed = True
@@ -198,33 +242,31 @@ class Book:
         if not patient or next(iter(self.open), ENDLESS) > (self.barrier or 0):
             self.asked = state
 
-    def entry(self, now: float, limits: Limits | None = None, asked: Need | None = None) -> Entry:
-        """What is to be told, which counts as told from now on; and what is to be asked for, under which limits."""
-        if limits is not None and limits != self.limits:
-            self.limits = limits
-            self._withhold(NOTHING)
-        need, recall = NOTHING, False
+    def entry(self, now: float, shelf: Shelf | None = None, asked: Need | None = None) -> Entry:
+        """What is to be told, which counts as told from now on; and what `asked` needs on a shelf."""
+        shelf = shelf or self.used or self.shelf(Limits())
+        wanted = self.queue.oldest(now)
+        need, recall, keep = NOTHING, False, _PLENTY
         if asked is not None:
             waiter, older = self.queue.get(asked), self.queue.before(asked, now)
             need = Usage(
                 asked.need.size and asked.need.size + older.size, asked.need.files and asked.need.files + older.files
             )
             recall = waiter is None or not waiter.recalled
-        wanted = self.queue.oldest(now)
-        self._withhold(NOTHING if self.asked else _PLENTY)
+            keep = _PLENTY if waiter is None else NOTHING
         closes = asked is None and wanted is None and not self.open and now - self.used_at >= IDLE
-        if closes:
-            self.closed = True
-            self._withhold(NOTHING)
+        self.closed |= closes
+        for one in self.shelves.values():
+            one.withhold(NOTHING if self.asked or closes else _PLENTY if one is shelf else keep)
         told = Entry(
             self.domain,
-            self.limits,
+            shelf.limits,
             Usage(self.size, self.files),
             self.changed,
             self.seen,
-            _bounded(self.limits, self.size_room + self.size_held, self.files_room + self.files_held),
-            _bounded(self.limits, *self._short(need)),
-            NOTHING if self.asked or closes or wanted is not None else _bounded(self.limits, *self._low(need)),
+            _sum(one.lease for one in self.shelves.values()),
+            shelf.short_of(need),
+            NOTHING if self.asked or closes or wanted is not None else shelf.more_than(need),
             wanted,
             0.0 if wanted is None else now - wanted.since,
             recall,
@@ -234,7 +276,7 @@ class Book:
             next(iter(self.open), ENDLESS) > self.foreign_until,
         )
         self.told = told.delta
-        self.size = self.files = self.size_gain = self.files_gain = 0
+        self.size = self.files = 0
         self.changed = False
         self.seen = []
         return told
@@ -252,29 +294,16 @@ class Book:
         self.wanted = entry.wanted is not None
         if entry.answers:
             self.asked, self.barrier = 0, None
-        limits, lease = self.limits, answer.lease
-        self.size_room = ENDLESS if limits.size is None else lease.size - self.size_held - self.size_gain
-        self.files_room = ENDLESS if limits.files is None else lease.files - self.files_held - self.files_gain
+        granted = Usage(answer.lease.size - entry.lease.size, answer.lease.files - entry.lease.files)
+        self.shelves[entry.limits].add(granted)
 
-    def _short(self, need: Usage) -> Usage:
-        return Usage(
-            need.size and max(0, need.size - self.size_room),
-            need.files and max(0, need.files - self.files_room),
-        )
 
-    def _low(self, need: Usage) -> Usage:
-        """Half a chunk is left: one more, before somebody must wait for it."""
-        return Usage(
-            max(0, CHUNK.size - self.size_room) if need.size or 2 * self.size_room < CHUNK.size else 0,
-            max(0, CHUNK.files - self.files_room) if need.files or 2 * self.files_room < CHUNK.files else 0,
-        )
-
-    def _withhold(self, keep: Usage) -> None:
-        """Nothing of it may be used from now on, before the database knows that it was given back."""
-        if self.limits.size is not None:
-            self.size_room = min(self.size_room, keep.size)
-        if self.limits.files is not None:
-            self.files_room = min(self.files_room, keep.files)
+def _sum(usages: Iterable[Usage]) -> Usage:
+    size = files = 0
+    for one in usages:
+        size += one.size
+        files += one.files
+    return Usage(size, files)
 
 
 def _bounded(limits: Limits, size: int, files: int) -> Usage:

@@ -20,8 +20,8 @@ from conchgo.errors import Failure, NotBefore, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.quota import sql
 from conchgo.quota.asking import RECALL, Account, Asked
-from conchgo.quota.books import NOTHING, Book, Entry, Seen
-from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
+from conchgo.quota.books import NOTHING, Book, Entry, Seen, Shelf
+from conchgo.quota.interface import Change, Charge, Identity, Usage
 from conchgo.quota.journal import Journal
 from conchgo.quota.records import Doubt, Intent, Mark, Outcome, Payer
 from conchgo.quota.recovery import Look
@@ -189,10 +189,10 @@ class DurableLedger:
             outcome = Outcome(number, change.account.payer.number, size, files, identity, after, left, at)
             self._journal.write_or_owe(outcome.payload())
             seen = None if identity is None else Seen(asked.charge.storage, identity, after, left, at)
-            for book, _ in change.account.pairs:
-                book.end(number, asked.need)
+            for book, shelf in change.account.pairs:
+                book.end(number, shelf, asked.need)
                 if changed:
-                    book.use(size, files, seen)
+                    book.use(shelf, size, files, seen)
             self._untold += 1
             many = self._untold == _MANY
         if many:
@@ -206,8 +206,8 @@ class DurableLedger:
         self._write(payload)
         self._number = number
         change = self._open[number] = _DurableChange(self, number, account, asked, payload)
-        for book, _ in account.pairs:
-            book.take(number, need, asked, now)
+        for book, shelf in account.pairs:
+            book.take(number, shelf, need, asked, now)
         return change
 
     def _negotiated(self, asked: Asked, now: float) -> Change:
@@ -268,10 +268,9 @@ class DurableLedger:
             payer = Payer(self._payers + 1, charge.storage, tuple(domain for domain, _ in charge.domains))
             self._write(payer.payload())
             self._payers = payer.number
-            books = [
-                (self._books.setdefault(domain, Book(domain, limits)), limits) for domain, limits in charge.domains
-            ]
-            account = self._accounts[charge] = Account(payer, books)
+            books = [(self._books.setdefault(domain, Book(domain)), limits) for domain, limits in charge.domains]
+            pairs = [(book, book.shelf(limits)) for book, limits in books]
+            account = self._accounts[charge] = Account(payer, pairs)
         for book, _ in account.pairs:
             book.used_at = now
         return account
@@ -288,7 +287,7 @@ class DurableLedger:
         self,
         now: float,
         asked: Asked | None = None,
-        short: Sequence[tuple[Book, Limits]] = (),
+        short: Sequence[tuple[Book, Shelf]] = (),
         *,
         always: bool = False,
     ) -> None:
@@ -300,7 +299,7 @@ class DurableLedger:
                 self._flushes += 1
                 self._marked = self._number
                 self._untold = 0
-                self._unanswered = [book.entry(now, limits, asked) for book, limits in short]
+                self._unanswered = [book.entry(now, shelf, asked) for book, shelf in short]
                 for book, _ in short:
                     due.pop(book.domain, None)
                 self._unanswered += [book.entry(now) for book in due.values()]

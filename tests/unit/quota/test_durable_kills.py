@@ -36,9 +36,12 @@ from tests.unit.quota.nodes import Clock, Files, Inode, Killed, Node, pwrite, ro
 ALICE = ("user:alice", Limits(100, 7))
 SHARED = ("folder:shared", Limits(60, None))
 BOB = ("user:bob", Limits())
+#: Not all who use a folder have the same limits for it.
+GUEST = ("folder:shared", Limits(50, 3))
 CHARGES = {
     "home": Charge("home", (ALICE,)),
     "shared": Charge("shared", (SHARED, ALICE)),
+    "guests": Charge("guests", (GUEST,)),
     "bobs": Charge("bobs", (BOB,)),
 }
 DOMAINS = dict((ALICE, SHARED, BOB))
