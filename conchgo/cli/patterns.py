@@ -48,7 +48,10 @@ def replaced(option: str, patterns: Iterable[Mapping[str, Any]], rules: Iterable
         record = kept.setdefault(path, {"path": path})
         record[field] = [*_globs(record, field), *globs]
         if policy is not None and record.setdefault("deny_policy", policy) != policy:
-            raise InvalidArgument(f"filters.file_patterns: {shown(path)}: what is denied there is hidden, or it is not")
+            raise InvalidArgument(
+                f"filters.file_patterns: {shown(path)}: names there are denied (--denied-patterns) or hidden "
+                "(--hidden-patterns), not both; clear the others"
+            )
     return [
         record for record in kept.values() if _globs(record, "allowed_patterns") or _globs(record, "denied_patterns")
     ]

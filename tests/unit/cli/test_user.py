@@ -356,7 +356,7 @@ class TestUpdate:
             dataclasses.replace(ALICE, filters=Filters(file_patterns=(FilePattern("/", (), ("d",), 1),)))
         )
         message = refused(accounts, "update", "alice", "--denied-patterns", "/::x")
-        assert "filters.file_patterns: /: what is denied there is hidden, or it is not" in message
+        assert "filters.file_patterns: /: names there are denied (--denied-patterns) or hidden" in message
 
     def test_a_folder_is_there_and_not_below_a_file(self, accounts: Accounts, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
