@@ -5,7 +5,7 @@ All this is decided by the components of paths alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from typing import Final
 
 from conchgo.errors import AlreadyExists, ConchgoError, PermissionDenied, Unsupported
@@ -49,6 +49,10 @@ class MountTable:
         for depth in range(1, len(parts)):
             self._kept.setdefault(parts[:depth], (Unsupported, f"operation unsupported: what is below it {why}"))
         self._kept[parts] = (PermissionDenied, f"permission denied: it {why}")
+
+    @property
+    def points(self) -> Set[VirtualPath]:
+        return frozenset(self._points.values())
 
     def point(self, path: VirtualPath) -> VirtualPath:
         """Where the storage of the path is mounted: deepest on the way to it."""

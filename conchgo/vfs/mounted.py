@@ -77,6 +77,8 @@ class Mounted:
     __slots__ = ("_mounts", "_table")
 
     def __init__(self, storages: Mapping[VirtualPath, Storage], table: MountTable) -> None:
+        if storages.keys() != table.points:
+            raise ValueError("the table is of other mounts")
         self._mounts = {point.parts: _Mount(point, storage) for point, storage in storages.items()}
         self._table = table
 

@@ -20,6 +20,7 @@ from conchgo.sessions.storages import Storages
 from conchgo.sessions.sweeper import Sweeper
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.compose import Mount
+from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.temporaries import Temporaries
 
 USER = User("ada", "/srv/ada")
@@ -58,7 +59,7 @@ class Bench:
                 bench.closed += 1
                 super().close()
 
-        storages = Told(mounts)
+        storages = Told(mounts, MountTable(mounts))
         self.opened.append(storages)
         return storages
 

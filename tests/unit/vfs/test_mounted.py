@@ -588,3 +588,10 @@ def test_a_race_between_a_look_and_a_change_moves_no_mount(tree: Tree) -> None:
     assert outcome(lambda: fs.stat(p(b"/v/file"))) is NotFound
     found: FileStat = fs.stat(p(b"/v"))
     assert found.kind is Kind.DIRECTORY
+
+
+def test_a_table_of_other_mounts_is_a_mistake() -> None:
+    """Else a folder would not be there, and what it hides would."""
+    storages = {ROOT: MemoryStorage(), p(b"/m"): MemoryStorage()}
+    with pytest.raises(ValueError, match="other mounts"):
+        Mounted(storages, MountTable([ROOT]))
