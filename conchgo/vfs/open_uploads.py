@@ -50,7 +50,7 @@ class OpenUploads(Generic[U]):
 
     def discard(self, upload: U) -> None:
         with _changing:
-            self._set(upload.path, tuple(other for other in self.at(upload.path) if other is not upload))
+            self._set(upload.path, tuple([other for other in self.at(upload.path) if other is not upload]))
 
     def follow(self, old: VirtualPath, new: VirtualPath) -> None:
         """What was at `old` or below it has another path now."""

@@ -22,6 +22,24 @@ class Upload:
     `path` is what the session calls it now.
     """
 
+    __slots__ = (
+        "_ended",
+        "_failure",
+        "_file",
+        "_rules",
+        "_times",
+        "_touched",
+        "_written",
+        "immediate",
+        "path",
+        "pread",
+        "preadv",
+        "preadv_now",
+        "space",
+        "stat",
+        "stat_now",
+    )
+
     def __init__(self, file: StorageFile, path: VirtualPath, rules: UploadRules) -> None:
         self.path = path
         self._file = file
@@ -48,10 +66,11 @@ class Upload:
     def _write(
         self, write: Callable[[Sequence[memoryview], int], bool | None], views: Sequence[memoryview], offset: int
     ) -> bool | None:
-        end = offset + sum(view.nbytes for view in views)
+        end = offset + sum([view.nbytes for view in views])
         try:
             self._begin(offset)
-            self._rules.require(end, self._file.stat)
+            if self._rules.max_size is not None:
+                self._rules.require(end, self._file.stat)
             done = write(views, offset)
         except ConchgoError as error:
             raise self._failed(error) from error
@@ -122,6 +141,8 @@ class DirectUpload(Upload):
     that is open for reading too, or is written to inside of what it had.
     """
 
+    __slots__ = ("_end", "_fresh", "_in_place", "_kept", "_opened", "_storage")
+
     def __init__(
         self,
         file: StorageFile,
@@ -145,9 +166,12 @@ class DirectUpload(Upload):
     def sync(self) -> None:
         end = self._end
         self._file.sync()
-        self._kept, self._fresh = end, False
+        if self._failure is None:
+            self._kept, self._fresh = end, False
 
     def close(self) -> None:
+        if self._ended:
+            return
         self._finish(self._file.close)
         if self._failure is not None:
             raise _again(self._failure)
@@ -191,15 +215,16 @@ class DirectUpload(Upload):
             self._in_place = True
 
     def _wrote(self, end: int) -> None:
-        super()._wrote(end)
-        self._end = max(self._end, end)
+        self._touched = True
+        if end > self._end:
+            self._end = end
 
     def _appended(self, length: int) -> None:
-        super()._appended(length)
+        self._touched = True
         self._end += length
 
     def _resized(self, size: int) -> None:
-        super()._resized(size)
+        self._touched = True
         self._end = size
         self._kept = min(self._kept, size)
 
@@ -230,6 +255,8 @@ class AtomicUpload(Upload):
 
     `replace` says whether it may replace what is at `path` by then.
     """
+
+    __slots__ = ("_name", "_opened", "_storage", "removed", "replace")
 
     def __init__(
         self,

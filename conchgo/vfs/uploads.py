@@ -121,7 +121,11 @@ class Uploads:
         if not write:
             return file
         fresh = truncate or create is Create.NEW
-        return DirectUpload(file, path, self._rules, self._whole, self._direct, fresh=fresh, in_place=read)
+        try:
+            return DirectUpload(file, path, self._rules, self._whole, self._direct, fresh=fresh, in_place=read)
+        except BaseException:
+            file.close()
+            raise
 
     def _open_atomic(
         self, path: VirtualPath, pending: AtomicUpload | None, *, read: bool, new: bool, mode: int
