@@ -1,8 +1,8 @@
-"""Which programs run for whom, right now."""
+"""Which programs run in this process, right now."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 from conchgo.edge.stream import Program, Stream
@@ -21,36 +21,27 @@ class Drainable(Protocol):
 
 
 class Registry:
-    """Counts the running programs of each user; `draining` is true from the service's end on.
+    """Knows the running programs; `draining` is true from the service's end on.
 
     `handles` is what they may hold open of `descriptors`. Used from the reactor thread only.
     """
 
     def __init__(self, descriptors: int) -> None:
         self.handles = HandleBudget(int(descriptors * _FOR_HANDLES), int(descriptors * _FOR_ONE_USER))
-        self._running: dict[RegisteredProgram, str] = {}
-        self._counts: Counter[str] = Counter()
+        self._running: set[RegisteredProgram] = set()
         self.draining = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def has_room(self, username: str, limit: int) -> bool:
-        """Whether the user may have one more session; a limit of 0 is none."""
-        return not limit or self._counts[username] < limit
-
-    def register(self, program: Program, username: str) -> Program:
-        """The same program, counted until its channel is gone."""
-        registered = RegisteredProgram(program, self)
-        self._running[registered] = username
-        self._counts[username] += 1
+    def register(self, program: Program, ended: Callable[[], None]) -> Program:
+        """The same program, known until its channel is gone; `ended` is called then."""
+        registered = RegisteredProgram(program, self, ended)
+        self._running.add(registered)
         return registered
 
-    def ended(self, program: RegisteredProgram) -> None:
-        username = self._running.pop(program)
-        self._counts[username] -= 1
-        if not self._counts[username]:
-            del self._counts[username]
+    def forget(self, program: RegisteredProgram) -> None:
+        self._running.remove(program)
 
     def drain(self) -> None:
         """Tell every program to take no new work."""
@@ -60,13 +51,14 @@ class Registry:
 
 
 class RegisteredProgram:
-    """A program that is counted until its channel is gone."""
+    """A program that is known until its channel is gone."""
 
-    __slots__ = ("_program", "_registry", "data_received", "drained", "input_ended")
+    __slots__ = ("_ended", "_program", "_registry", "data_received", "drained", "input_ended")
 
-    def __init__(self, program: Program, registry: Registry) -> None:
+    def __init__(self, program: Program, registry: Registry, ended: Callable[[], None]) -> None:
         self._program = program
         self._registry = registry
+        self._ended = ended
         self.data_received = program.data_received
         self.input_ended = program.input_ended
         self.drained = program.drained
@@ -81,7 +73,8 @@ class RegisteredProgram:
             self.drain()
 
     def connection_lost(self) -> None:
-        self._registry.ended(self)
+        self._registry.forget(self)
+        self._ended()
         self._program.connection_lost()
 
     def drain(self) -> None:
