@@ -184,6 +184,7 @@ def _serve(
     from conchgo.service.limits import raise_file_limit
     from conchgo.service.listeners import AddressEndpoint
     from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
+    from conchgo.sessions.roll import MemoryRoll
     from conchgo.ssh.hostkeys import generate_host_keys
 
     log.begin("-", "warn")
@@ -194,6 +195,7 @@ def _serve(
     server: Server = assemble(
         reactor,
         store=MemoryAccountStore([user], folders),
+        roll=MemoryRoll(),
         host_keys=host_keys,
         listen={f"--address {address} --sftpd-port {port}": AddressEndpoint(reactor, address, port)},
         ssh=SSHSection(),

@@ -9,17 +9,23 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
+from sqlalchemy import Engine
 from twisted.conch.ssh.keys import Key
 from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
 from conchgo.auth.checker import Checker
+from conchgo.database.owners import Owner
 from conchgo.edge.pools import Pool
+from conchgo.errors import Failure
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.events.lines import STANDARD_ERROR, LineFile
-from conchgo.service.accounts import account_store, make_directory
+from conchgo.quota.throttles import Throttles
+from conchgo.quota.transfers import MemoryTransferCounter
+from conchgo.service.accounts import make_directory, open_database
 from conchgo.service.algorithms import algorithm_set
 from conchgo.service.errors import StartError
 from conchgo.service.handover import private_texts
@@ -28,9 +34,12 @@ from conchgo.service.listeners import endpoints
 from conchgo.service.server import Parts, Server
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection, TransfersSection
 from conchgo.service.workers import Supervisor
+from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.directories import Directories
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.roll import Roll
+from conchgo.sessions.sql import SQLRoll
 from conchgo.sessions.storages import open_storages
 from conchgo.sessions.views import Views
 from conchgo.ssh.algorithms import HOST_SIGNATURES
@@ -60,12 +69,13 @@ def compose(
     """
     os.umask(int(settings.users.umask, 8))
     listen = endpoints(reactor, settings) if listen is None else listen
-    store, close = account_store(settings)
+    engine = open_database(settings)
     make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)
     return assemble(
         reactor,
-        store=store,
+        store=SQLAccountStore(engine),
+        roll=SQLRoll(engine, _owner(engine, settings)),
         host_keys=_host_keys(settings.ssh.host_key_directory) if host_keys is None else host_keys,
         listen=listen,
         ssh=settings.ssh,
@@ -77,7 +87,7 @@ def compose(
         audit=audit,
         grace_time=settings.service.grace_time,
         counted=counted,
-        close=close,
+        close=engine.dispose,
     )
 
 
@@ -91,8 +101,7 @@ def supervise(reactor: Any, settings: Settings, failed: Callable[[str], None]) -
     """
     os.umask(int(settings.users.umask, 8))
     listen = endpoints(reactor, settings)
-    _, close = account_store(settings)
-    close()
+    open_database(settings).dispose()
     make_directory("users.base_directory", settings.users.base_directory)
     with _as_audit_file(settings.log.audit_file):
         LineFile(settings.log.audit_file or STANDARD_ERROR).close()
@@ -106,6 +115,7 @@ def assemble(
     reactor: Any,
     *,
     store: AccountStore,
+    roll: Roll,
     host_keys: Sequence[Key],
     listen: Mapping[str, IStreamServerEndpoint],
     ssh: SSHSection,
@@ -131,6 +141,7 @@ def assemble(
     passwords = Pool(reactor, "passwords", threads.passwords)
     bus = Bus(*([] if audit is None else [audit]))
     registry = Registry(file_limit())
+    attendance = Attendance(roll, database, reactor)
     realm = Realm(
         folder=store.folder,
         open_storages=partial(open_storages, Directories(umask, base_directory)),
@@ -138,10 +149,12 @@ def assemble(
         disk=disk,
         views=Views(
             bus,
+            Throttles(MemoryTransferCounter(), attendance.workers_of),
             upload_mode=UploadMode(transfers.upload_mode),
             setstat_mode=SetstatMode(transfers.setstat_mode),
         ),
         registry=registry,
+        attendance=attendance,
         reactor=reactor,
     )
     checker = Checker(store, database, passwords, time.time)
@@ -168,7 +181,8 @@ def assemble(
         counted=counted,
     )
     factory.noisy = False
-    return Server(reactor, Parts(factory, registry, listen, (disk, database, passwords), audit, grace_time, close))
+    pools = (disk, database, passwords)
+    return Server(reactor, Parts(factory, registry, listen, pools, [attendance], audit, grace_time, close))
 
 
 def read_banner(path: str) -> bytes:
@@ -184,6 +198,13 @@ def read_banner(path: str) -> bytes:
             return file.read(_MAX_BANNER)
     except OSError as error:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
+
+
+def _owner(engine: Engine, settings: Settings) -> Owner:
+    try:
+        return Owner(engine, os.path.join(settings.service.state_directory, "owners"))
+    except Failure as error:
+        raise StartError(error.text) from None
 
 
 def _check_signatures(ssh: SSHSection, keys: Sequence[Key]) -> None:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 from twisted.application.service import Service
 from twisted.internet import tcp
@@ -32,15 +32,26 @@ _CLOSING_STEP: Final = 0.05
 _HASTY: Final = 1.0
 
 
+class Task(Protocol):
+    """What goes on besides, for as long as the server runs."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> Deferred[None]:
+        """The last connection is gone, its files are closed, and the pools work still."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a server is made of. `listen` is by what the administrator called an endpoint, `close` is called last;
-    `grace_time` is seconds."""
+    """What a server is made of. `listen` is by what the administrator called an endpoint, `tasks` are ended in order,
+    `close` is called last; `grace_time` is seconds."""
 
     factory: ServerFactory
     registry: Registry
     listen: Mapping[str, IStreamServerEndpoint]
     pools: Sequence[Pool]
+    tasks: Sequence[Task]
     audit: AuditLog | None
     grace_time: float
     close: Callable[[], None]
@@ -65,6 +76,8 @@ class Server(Service):
             self.ports.append(port)
         if self._parts.audit is not None:
             self._parts.audit.start()
+        for task in self._parts.tasks:
+            task.start()
         self._log.info("listening on {addresses}", addresses=", ".join(shown(port) for port in self.ports))
         self._reactor.callWhenRunning(notify, "READY=1")
 
@@ -86,6 +99,8 @@ class Server(Service):
         if patience.active():
             patience.cancel()
         await self._files_closed()
+        for task in parts.tasks:
+            await task.stop()
         for pool in parts.pools:
             pool.stop()
         self._log.info("ended")

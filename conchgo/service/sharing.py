@@ -14,8 +14,9 @@ from zope.interface import implementer
 from conchgo.service.handover import SharedSocket
 from conchgo.service.load import Load
 
-#: Seconds for which a worker leaves a connection to those that have fewer.
-_COURTESY: Final = 0.002
+#: Seconds for which a worker leaves a connection to those that have fewer. They take it at once, unless the machine is
+#: too busy.
+_COURTESY: Final = 0.03
 
 
 class SharedPort(tcp.Port):

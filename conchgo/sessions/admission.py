@@ -21,7 +21,17 @@ class Admission:
 
     _log = Logger()
 
-    __slots__ = ("_decide", "_ended", "_held", "_lost", "_program", "_stream", "data_received", "drained", "input_ended")
+    __slots__ = (
+        "_decide",
+        "_ended",
+        "_held",
+        "_lost",
+        "_program",
+        "_stream",
+        "data_received",
+        "drained",
+        "input_ended",
+    )
 
     def __init__(self, decide: Callable[[], Deferred[Program]]) -> None:
         self._decide = decide

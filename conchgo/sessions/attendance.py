@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -19,7 +19,7 @@ from conchgo.errors import ConchgoError
 from conchgo.events.records import Origin
 from conchgo.sessions.roll import Roll, Session
 
-#: Seconds between looks whether there is something to tell or to ask.
+#: Seconds between looks whether there is something to tell or to ask, while there are sessions.
 PULSE: Final = 1.0
 
 #: Seconds until a refusal is final: of a session that has just ended in another worker we may not have heard.
@@ -48,16 +48,23 @@ class Attendance:
         self._failing = False
         self._asked: set[str] = set()
         self._workers: Mapping[str, int] = {}
-        self._beat_at = reactor.seconds() + BEAT
-        self._pulse = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
-        self._pulse.clock = reactor
+        self._pulse = self._loop(self._look)
+        self._heart = self._loop(self._beat)
+
+    def _loop(self, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> LoopingCall:
+        loop = LoopingCall(lambda: Deferred.fromCoroutine(work()))
+        loop.clock = self._reactor
+        return loop
 
     def start(self) -> None:
-        self._pulse.start(PULSE, now=False)
+        if self._roll.shared:
+            self._heart.start(BEAT, now=False)
 
     def stop(self) -> Deferred[None]:
         """There are no sessions any more; the others hear of it."""
-        self._pulse.stop()
+        for loop in (self._pulse, self._heart):
+            if loop.running:
+                loop.stop()
         return Deferred.fromCoroutine(self._leave())
 
     def session(self, origin: Origin, protocol: str) -> Session:
@@ -68,6 +75,7 @@ class Attendance:
         """A session that nothing limits: the others hear of it within a second."""
         self._present[session.number] = session
         self._begun[session.number] = session
+        self._look_now_and_then()
 
     def reserve(self, session: Session, limit: int) -> Deferred[bool]:
         """Whether the session has begun, which it has where its user had fewer than `limit` everywhere.
@@ -96,7 +104,7 @@ class Attendance:
             Deferred.fromCoroutine(self._tell())
 
     def workers_of(self, username: str) -> int:
-        """In how many workers the user has sessions; learnt within a second or two of the first question."""
+        """In how many workers the user has sessions, who has one here; learnt a second after the first question."""
         self._asked.add(username)
         return self._workers.get(username, 1)
 
@@ -118,6 +126,7 @@ class Attendance:
         if room:
             self._present[session.number] = session
             self._reserved.add(session.number)
+            self._look_now_and_then()
         return room
 
     def _reserve_failed(self, failure: Failure, session: Session, ended: set[int]) -> Failure:
@@ -125,14 +134,15 @@ class Attendance:
         self._ended |= {*ended, session.number}
         return failure
 
+    def _look_now_and_then(self) -> None:
+        if not self._pulse.running:
+            self._pulse.start(PULSE, now=False)
+
     async def _look(self) -> None:
-        try:
-            await self._tell()
-            if self._reactor.seconds() >= self._beat_at:
-                await self._beat()
-            await self._ask()
-        except Exception:
-            self._log.failure("sessions cannot be told to other workers, it is tried again")
+        await self._tell()
+        await self._ask()
+        if not (self._present or self._begun or self._ended) and self._pulse.running:
+            self._pulse.stop()
 
     async def _tell(self) -> None:
         async with self._turn:
@@ -143,7 +153,7 @@ class Attendance:
             try:
                 await self._database.run(_OWNER, self._roll.tell, list(begun.values()), ended)
                 self._failing = False
-            except ConchgoError as error:
+            except Exception as error:
                 # Perhaps it was written all the same: it does no harm to tell it twice.
                 self._begun |= {number: session for number, session in begun.items() if number in self._present}
                 self._ended |= ended | {number for number in begun if number not in self._present}
@@ -154,26 +164,31 @@ class Attendance:
             if not await self._database.run(_OWNER, self._roll.beat):
                 self._log.warn("the others took this process for dead; its sessions are told anew")
                 self._begun = dict(self._present)
-            self._beat_at = self._reactor.seconds() + BEAT
-        except ConchgoError as error:
+            self._failing = False
+        except Exception as error:
             self._complain(error)
 
     async def _ask(self) -> None:
-        asked, self._asked = self._asked, set()
-        if asked:
+        if self._asked:
+            self._asked &= {session.username for session in self._present.values()}
             try:
-                self._workers = await self._database.run(_OWNER, self._roll.workers_of, asked)
-            except ConchgoError as error:
+                self._workers = await self._database.run(_OWNER, self._roll.workers_of, list(self._asked))
+            except Exception as error:
                 self._complain(error)
 
     async def _leave(self) -> None:
         async with self._turn:
             try:
                 await self._database.run(_OWNER, self._roll.leave)
-            except ConchgoError as error:
+            except Exception as error:
                 self._complain(error)
 
-    def _complain(self, error: ConchgoError) -> None:
-        if not self._failing:
-            self._failing = True
-            self._log.warn("sessions cannot be told to other workers, it is tried again: {text}", text=error.text)
+    def _complain(self, error: Exception) -> None:
+        """Once, until it works again."""
+        if self._failing:
+            return
+        self._failing = True
+        if isinstance(error, ConchgoError):
+            self._log.warn("other workers cannot be told of sessions, it is tried again: {text}", text=error.text)
+        else:
+            self._log.failure("other workers cannot be told of sessions, it is tried again")

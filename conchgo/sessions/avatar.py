@@ -9,7 +9,9 @@ from typing import Final
 
 from twisted.conch.avatar import ConchUser
 from twisted.conch.interfaces import ISFTPServer
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from conchgo.accounts.model import User
 from conchgo.commands.command import MISUSED, NOT_FOUND, Call, Command, UsageError
@@ -18,9 +20,14 @@ from conchgo.commands.program import CommandProgram
 from conchgo.commands.words import words
 from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.stream import Program
+from conchgo.errors import ConchgoError
+from conchgo.events.records import Origin
 from conchgo.paths import escaped
+from conchgo.sessions.admission import Admission
+from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.notices import Notice
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.roll import Session
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.sftp.subsystem import sftp_engine
@@ -30,6 +37,9 @@ from conchgo.vfs.interface import Filesystem
 _SHOWN: Final = 64
 _SHOWN_LINE: Final = 1024
 
+#: What is counted as something else than a command.
+_PROTOCOLS: Final = {"scp": "SCP"}
+
 #: A command line, its exit status, what went wrong, and seconds.
 Ran = Callable[[str, int, str | None, float], None]
 
@@ -37,15 +47,18 @@ Ran = Callable[[str, int, str | None, float], None]
 class Avatar(ConchUser):
     """One connection's user: a `conchgo.ssh.session.Programs`, and an IConchUser that ISFTPServer can be asked of.
 
-    `files` is its ISFTPServer; `refuse` publishes what was not allowed, `ran` what became of a command line.
+    `origin` is this connection, `files` its ISFTPServer; `refuse` publishes what was not allowed, `ran` what became of
+    a command line.
     """
 
     def __init__(
         self,
         user: User,
+        origin: Origin,
         *,
         runner: SessionRunner,
         registry: Registry,
+        attendance: Attendance,
         reactor: IReactorTime,
         refuse: Callable[[str, str], None],
         commands: Mapping[str, Command],
@@ -53,11 +66,12 @@ class Avatar(ConchUser):
     ) -> None:
         super().__init__()
         # Not the whole user: an idle session does not need his password's hash.
-        self._username = user.username
+        self._origin = origin
         self._max_sessions = user.max_sessions
         self.files: ISFTPServer | None = None
         self._runner = runner
         self._registry = registry
+        self._attendance = attendance
         self._reactor = reactor
         self._refuse = refuse
         self._commands = commands
@@ -70,10 +84,7 @@ class Avatar(ConchUser):
         if name != b"sftp":
             self._refuse("exec", f"unknown subsystem {escaped(name[:_SHOWN])}")
             return None
-        if not self._registry.has_room(self._username, self._max_sessions):
-            return self._too_many()
-        engine = sftp_engine(ISFTPServer(self), self._runner, self._username, self._reactor, self._registry.handles)
-        return self._registry.register(engine, self._username)
+        return self._session("SFTP", self._sftp)
 
     def command(self, line: bytes, environment: Mapping[bytes, bytes]) -> Program:
         shown = escaped(line[:_SHOWN_LINE])
@@ -87,26 +98,59 @@ class Avatar(ConchUser):
             known = escaped(os.fsencode(name)[:_SHOWN]) or "an empty command"
             self._refuse("exec", f"{known}: not enabled")
             return Notice(f"{known}: not enabled on this server. `help` lists what is.", NOT_FOUND)
-        if not self._registry.has_room(self._username, self._max_sessions):
-            return self._too_many()
-        files = Files(FilesystemWork(self._filesystem(), self._runner, self._username, self._reactor))
-        program = CommandProgram(
-            row,
-            lambda console: Call(name, self._username, arguments, console, files, self._commands),
-            files,
-            partial(self._ran, shown),
-        )
-        return self._registry.register(program, self._username)
+
+        def make() -> Program:
+            files = Files(FilesystemWork(self._filesystem(), self._runner, username, self._reactor))
+            return CommandProgram(
+                row,
+                lambda console: Call(name, username, arguments, console, files, self._commands),
+                files,
+                partial(self._ran, shown),
+            )
+
+        username = self._origin.username
+        return self._session(_PROTOCOLS.get(name, "SSH"), make)
 
     def _filesystem(self) -> Filesystem:
         if not isinstance(self.files, FilesystemAdapter):
             raise TypeError("commands need a session's Filesystem")
         return self.files.filesystem
 
+    def shell(self) -> Program:
+        self._refuse("shell", "there is no shell")
+        return Notice(f"Hi {self._origin.username}! This is a file server without a shell: use sftp, or scp.", 1)
+
+    def _sftp(self) -> Program:
+        owner, handles = self._origin.username, self._registry.handles
+        return sftp_engine(ISFTPServer(self), self._runner, owner, self._reactor, handles)
+
+    def _session(self, protocol: str, make: Callable[[], Program]) -> Program:
+        """A program that counts as a session."""
+        session = self._attendance.session(self._origin, protocol)
+        if self._max_sessions:
+            return Admission(lambda: self._reserved(session, make))
+        self._attendance.begin(session)
+        return self._begun(session, make)
+
+    def _begun(self, session: Session, make: Callable[[], Program]) -> Program:
+        try:
+            return self._registry.register(make(), lambda: self._attendance.end(session))
+        except BaseException:
+            self._attendance.end(session)
+            raise
+
+    def _reserved(self, session: Session, make: Callable[[], Program]) -> Deferred[Program]:
+        reserved = self._attendance.reserve(session, self._max_sessions)
+        return reserved.addCallbacks(
+            lambda room: self._begun(session, make) if room else self._too_many(), self._unknown
+        )
+
     def _too_many(self) -> Program:
         self._refuse("exec", f"too many open sessions: {self._max_sessions} allowed")
         return Notice(f"Too many open sessions: {self._max_sessions} allowed. Close one first.", 1)
 
-    def shell(self) -> Program:
-        self._refuse("shell", "there is no shell")
-        return Notice(f"Hi {self._username}! This is a file server without a shell: use sftp, or scp.", 1)
+    def _unknown(self, failure: Failure) -> Program:
+        failure.trap(ConchgoError)
+        reason = f"the open sessions could not be counted: {failure.value}"
+        self._refuse("exec", reason)
+        return Notice("The server can't tell how many sessions are open. Try again later.", 1)

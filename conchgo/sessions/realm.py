@@ -24,6 +24,7 @@ from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.quota.throttles import Throttle
+from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.runner import SessionRunner
@@ -62,6 +63,7 @@ class Realm:
         disk: Runner,
         views: Views,
         registry: Registry,
+        attendance: Attendance,
         reactor: IReactorTime,
         commands: Mapping[str, Command] | None = None,
     ) -> None:
@@ -73,6 +75,7 @@ class Realm:
         self._views = views
         self._bus = views.bus
         self._registry = registry
+        self._attendance = attendance
         self._reactor = reactor
         leaves_some = views.upload_mode is not UploadMode.DIRECT
         self._sweeper = Sweeper(open_storages, views.temporaries, disk, reactor) if leaves_some else None
@@ -89,8 +92,6 @@ class Realm:
         login, connected = cast(Login, avatarId), cast(Connected, mind)
         user = login.user
         rules = Rules.of(user)
-        if not self._registry.has_room(user.username, user.max_sessions):
-            raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
 
         def opened(folders: Mapping[str, Folder]) -> Deferred[Storages]:
             if self._sweeper is not None:
@@ -104,7 +105,19 @@ class Realm:
                 storages.close()
                 raise
 
-        return self._folders(user).addCallback(opened).addCallback(entered)
+        return self._admitted(user).addCallback(self._folders).addCallback(opened).addCallback(entered)
+
+    def _admitted(self, user: User) -> Deferred[User]:
+        """Only a channel is a session; but who can't have one more need not come in."""
+        if not user.max_sessions:
+            return succeed(user)
+
+        def asked(has_room: bool) -> User:
+            if not has_room:
+                raise LoginRefused(f"too many open sessions: {user.max_sessions} allowed")
+            return user
+
+        return self._attendance.has_room(user.username, user.max_sessions).addCallback(asked)
 
     def _folders(self, user: User) -> Deferred[Mapping[str, Folder]]:
         """The records of the user's folders, by name; those that are not there are left out."""
@@ -135,8 +148,10 @@ class Realm:
         session = _Session(origin, self._bus, runner, waits, close)
         avatar = Avatar(
             user,
+            origin,
             runner=runner,
             registry=self._registry,
+            attendance=self._attendance,
             reactor=self._reactor,
             refuse=session.refuse,
             commands=self._commands,

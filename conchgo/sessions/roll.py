@@ -1,9 +1,9 @@
-"""The roll: which sessions there are in all workers and on all nodes. A session is a channel on which a program runs."""
+"""The roll: which sessions there are, in all workers and on all nodes. A session is a channel where a program runs."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 
@@ -23,6 +23,11 @@ class Roll(Protocol):
 
     Calls block and may come from several threads at once; all raise `conchgo.errors.Failure` where nobody answers.
     """
+
+    @property
+    def shared(self) -> bool:
+        """Whether there may be others, and beats are wanted."""
+        ...
 
     def beat(self) -> bool:
         """Say that this worker lives; False where the others took it for dead and have forgotten its sessions."""
@@ -51,6 +56,8 @@ class Roll(Protocol):
 
 class MemoryRoll:
     """The roll of a process that shares nothing with others."""
+
+    shared = False
 
     def __init__(self) -> None:
         self._sessions: dict[int, Session] = {}
@@ -81,10 +88,6 @@ class MemoryRoll:
 
     def leave(self) -> None:
         """Nobody else knew of it."""
-
-    def sessions(self) -> Sequence[Session]:
-        with self._lock:
-            return list(self._sessions.values())
 
     def _count(self, username: str) -> int:
         return sum(session.username == username for session in self._sessions.values())

@@ -25,6 +25,8 @@ _TURN: Final = select(users.c.username).where(users.c.username == bindparam("use
 class SQLRoll:
     """A `Roll` in the table `sessions`, for the worker that is `owner`."""
 
+    shared = True
+
     def __init__(self, engine: Engine, owner: Owner) -> None:
         self._engine = engine
         self._owner = owner
@@ -67,7 +69,7 @@ class SQLRoll:
         owners = func.count(table.c.owner.distinct())
         query = select(table.c.username, owners).where(table.c.username.in_(usernames)).group_by(table.c.username)
         with reading(self._engine) as connection:
-            return dict(connection.execute(query.having(owners > 1)).tuples().all())
+            return dict(list(connection.execute(query.having(owners > 1))))
 
     def leave(self) -> None:
         with writing(self._engine) as connection:

@@ -79,6 +79,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     from conchgo.service.compose import assemble
     from conchgo.service.listeners import AddressEndpoint
     from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
+    from conchgo.sessions.roll import MemoryRoll
     from tests.interop.counters import Answerer
     from tests.interop.generic import PlainRealm
     from tests.ssh_server import HOST_KEY
@@ -88,6 +89,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     server = assemble(
         reactor,
         store=MemoryAccountStore(setup.users, setup.folders),
+        roll=MemoryRoll(),
         host_keys=[HOST_KEY, *map(Key.fromString, setup.host_keys)],
         listen={"tests": AddressEndpoint(reactor, "127.0.0.1", 0)},
         ssh=SSHSection(**{"failure_delay": 0, **setup.ssh}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,11 +49,11 @@ class Installation:
             f'[ssh]\nlisten = ["{listen}"]\nfailure_delay = 0\n[service]\nstate_directory = "state"\n{values}'
         )
 
-    def add_user(self) -> None:
+    def add_user(self, name: str = "mary", **fields: Any) -> None:
         settings = load(self.config)
         store, close = account_store(settings)
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-        store.add(User("mary", os.path.join(settings.users.base_directory, "mary"), password=hashed))
+        store.add(User(name, os.path.join(settings.users.base_directory, name), password=hashed, **fields))
         close()
 
     @contextmanager
@@ -61,6 +62,12 @@ class Installation:
         with running(command, self.directory / "run", **{"env": checkout_environment(), **options}) as process:
             process.wait_for(process.errors, "listening on")
             yield process
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """What `conchgo sessions` lists."""
+        command = conchgo("sessions", "--config", self.config, "--json")
+        listed = subprocess.run(command, env=checkout_environment(), stdout=subprocess.PIPE, check=True)
+        return list(json.loads(listed.stdout))
 
     def audit(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.state / "audit.log").read_text().splitlines()]

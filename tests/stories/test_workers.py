@@ -65,14 +65,15 @@ def test_a_worker_that_is_killed_takes_only_its_own_sessions_and_is_replaced(
 ) -> None:
     with serving(installation, runner) as process, ExitStack() as stack:
         clients = sessions(stack, installation, 4)
-        victim, survivor = workers(process)
-        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(installation.sessions()) == 4)
+        pids = [session["pid"] for session in installation.sessions()]
+        assert set(pids) <= set(workers(process))
+        os.kill(pids[0], signal.SIGKILL)
         process.wait_for(process.errors, "ended: killed by signal 9")
-        # The next connection goes to the worker with fewest of them.
-        assert sum(map(lives, clients)) == 2
+        assert sum(map(lives, clients)) == 4 - pids.count(pids[0])
         process.wait_for(process.errors, "serves again")
         assert len(workers(process)) == COUNT
-        assert survivor in workers(process)
+        assert pids[0] not in workers(process)
         assert all(map(lives, sessions(stack, installation, 4)))
         process.signal(signal.SIGTERM)
         stack.close()
@@ -80,6 +81,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_sessions_and_is_replaced(
     told = [(event["worker"], event["message"]) for event in process.log() if "worker" in event]
     assert {(0, "ended"), (1, "ended")} <= set(told)
     assert {line["status"] for line in installation.audit() if line["action"] == "login"} == {"ok"}
+    assert installation.sessions() == []
 
 
 def test_workers_share_the_port_and_no_pipes(installation: Installation) -> None:
@@ -149,6 +151,23 @@ def test_workers_do_not_outlive_the_main_process(installation: Installation) -> 
             file.close()
         until(lambda: all(map(is_gone, pids)))
     assert (installation.state / "users" / "mary" / "file").stat().st_size == 100_000
+
+
+def test_a_limit_of_sessions_holds_over_all_workers_and_outlives_none_of_them(installation: Installation) -> None:
+    installation.add_user("limited", max_sessions=2)
+    with serving(installation) as process, ExitStack() as stack:
+        clients = [stack.enter_context(sftp(installation.port, "limited", password=PASSWORD)) for _ in range(2)]
+        with pytest.raises(paramiko.AuthenticationException), sftp(installation.port, "limited", password=PASSWORD):
+            pass
+        assert [lives(client) for client in clients] == [True, True]
+        victim = installation.sessions()[0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        process.wait_for(process.errors, "ended: killed by signal 9")
+        # What he had there is over, and holds no place.
+        left = len(installation.sessions())
+        assert left < 2
+        assert lives(stack.enter_context(sftp(installation.port, "limited", password=PASSWORD)))
+        assert len(installation.sessions()) == left + 1
 
 
 def refuses(port: int) -> bool:

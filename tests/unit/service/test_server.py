@@ -45,6 +45,18 @@ class Endpoint:
         return self._result if isinstance(self._result, Deferred) else succeed(self._result)
 
 
+class Task:
+    def __init__(self, story: list[str]) -> None:
+        self._story = story
+
+    def start(self) -> None:
+        """With the server."""
+
+    def stop(self) -> Deferred[None]:
+        self._story.append("stop task")
+        return succeed(None)
+
+
 class Port:
     def __init__(self, story: list[str]) -> None:
         self._story = story
@@ -75,14 +87,17 @@ class Serving(SynchronousTestCase):
         pool = Pool(reactor, "test", 1)  # type: ignore[arg-type]
         listen: Any = {f"place {number}": Endpoint(result, self.story) for number, result in enumerate(results)}
         factory: Any = connections
-        parts = Parts(factory, Registry(1024), listen, [pool], None, 30, lambda: self.story.append("close"))
+        task: Any = Task(self.story)
+        parts = Parts(factory, Registry(1024), listen, [pool], [task], None, 30, lambda: self.story.append("close"))
         return Server(self.time, parts), connections
 
     def test_the_end_without_connections_comes_at_once(self) -> None:
         server, _ = self.server(Port(self.story), Port(self.story))
         server.privilegedStartService()
         self.successResultOf(server.stopService())
-        self.assertEqual(self.story, ["listen", "listen", "stop listening", "stop listening", "drain", "close"])
+        self.assertEqual(
+            self.story, ["listen", "listen", "stop listening", "stop listening", "drain", "stop task", "close"]
+        )
 
     def test_transfers_may_finish(self) -> None:
         server, connections = self.server(Port(self.story), open_connections=True)
@@ -101,7 +116,7 @@ class Serving(SynchronousTestCase):
         ended = server.stopService()
         self.time.advance(30)
         self.successResultOf(ended)
-        self.assertEqual(self.story[-2:], ["disconnect", "close"])
+        self.assertEqual(self.story[-3:], ["disconnect", "stop task", "close"])
 
     def test_a_place_that_is_taken(self) -> None:
         failed: Deferred[Any] = Deferred()

@@ -10,10 +10,14 @@ from conchgo.accounts.model import User
 from conchgo.commands.table import enabled
 from conchgo.edge.pools import Inline
 from conchgo.edge.stream import Program
+from conchgo.errors import Failure
 from conchgo.events.bus import Bus
+from conchgo.events.records import Origin
 from conchgo.paths import ROOT
+from conchgo.sessions.attendance import SECOND_LOOK, Attendance
 from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.roll import MemoryRoll
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.storage.memory import MemoryStorage
@@ -29,12 +33,16 @@ class Session:
         self.refused: list[tuple[str, str]] = []
         self.ran: list[tuple[object, ...]] = []
         self.registry = Registry(1024)
+        self.clock = Clock()
+        self.roll = MemoryRoll()
         runner = SessionRunner(Inline())
         self.avatar = Avatar(
             User("alice", "/srv/alice", **fields),
+            Origin("alice", "connection-1", "192.0.2.7"),
             runner=runner,
             registry=self.registry,
-            reactor=Clock(),
+            attendance=Attendance(self.roll, Inline(), self.clock),
+            reactor=self.clock,
             refuse=lambda action, reason: self.refused.append((action, reason)),
             commands=enabled(None),
             ran=lambda *told: self.ran.append(told[:3]),
@@ -125,15 +133,37 @@ def test_all_channels_of_a_user_share_what_he_may_hold_open() -> None:
 def test_a_session_too_many_is_told_and_the_others_go_on() -> None:
     session = Session(max_sessions=2)
     first, second = (session.avatar.subsystem(b"sftp") for _ in range(2))
-    assert first is not None
-    assert second is not None
-    stream = run(session.avatar.subsystem(b"sftp"))
+    for program in (first, second):
+        run(program)
+        program.data_received(b"\0\0\0\5\1\0\0\0\3")  # type: ignore[union-attr]
+    third = session.avatar.subsystem(b"sftp")
+    stream = run(third)
+    assert stream.status is None
+    session.clock.advance(SECOND_LOOK)
     assert stream.status == 1
     assert stream.errors == b"Too many open sessions: 2 allowed. Close one first.\r\n"
     assert session.refused == [("exec", "too many open sessions: 2 allowed")]
+    third.connection_lost()  # type: ignore[union-attr]
     assert len(session.registry) == 2
-    first.connection_lost()
-    assert run(session.avatar.subsystem(b"sftp")).status is None
+    first.connection_lost()  # type: ignore[union-attr]
+    again = session.avatar.subsystem(b"sftp")
+    stream = run(again)
+    again.data_received(b"\0\0\0\5\1\0\0\0\3")  # type: ignore[union-attr]
+    assert stream.output[4:9] == b"\2\0\0\0\3"
+
+
+def test_who_cannot_be_counted_does_not_get_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> bool:
+        raise Failure("the database failed: it is away")
+
+    session = Session(max_sessions=2)
+    monkeypatch.setattr(session.roll, "reserve", fail)
+    stream = run(session.avatar.subsystem(b"sftp"))
+    assert stream.status == 1
+    assert stream.errors == b"The server can't tell how many sessions are open. Try again later.\r\n"
+    reason = "the open sessions could not be counted: the database failed: it is away"
+    assert session.refused == [("exec", reason)]
+    assert len(session.registry) == 0
 
 
 def test_a_channel_that_comes_while_the_service_ends_ends_too() -> None:

@@ -18,9 +18,11 @@ from conchgo.errors import Failure, InvalidArgument, LoginRefused, NotADirectory
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import ROOT, VirtualPath
+from conchgo.sessions.attendance import SECOND_LOOK, Attendance
 from conchgo.sessions.avatar import Avatar
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.roll import MemoryRoll
 from conchgo.sessions.storages import Storages
 from conchgo.sessions.views import Views
 from conchgo.sftp.adapter import FilesystemAdapter
@@ -29,7 +31,6 @@ from conchgo.vfs.compose import Mount
 from conchgo.vfs.interface import Filesystem
 from conchgo.vfs.mount_table import MountTable
 from tests.permission_table import DIRECTORY, prepare, snapshot
-from tests.unit.sessions.helpers import WrittenProgram
 
 ALICE = User("alice", "/srv/alice")
 MEMBER = replace(ALICE, virtual_folders=(VirtualFolder("team", "/in"),))
@@ -73,6 +74,8 @@ class RealmTests(SynchronousTestCase):
         self.broken: dict[VirtualPath, str] = {}
         self.events: list[Event] = []
         self.registry = Registry(1024)
+        self.clock = Clock()
+        self.attendance = Attendance(MemoryRoll(), Inline(), self.clock)
         self.opened: list[str] = []
 
     def realm(self, disk: Any = None, database: Any = None) -> Realm:
@@ -83,7 +86,8 @@ class RealmTests(SynchronousTestCase):
             disk=disk or Inline(),
             views=Views(Bus(self.events.append)),
             registry=self.registry,
-            reactor=Clock(),
+            attendance=self.attendance,
+            reactor=self.clock,
         )
 
     def open_storages(self, user: User, folders: Mapping[str, Folder]) -> Storages:
@@ -164,14 +168,18 @@ class RealmTests(SynchronousTestCase):
     def test_a_user_with_all_his_sessions_is_refused_before_anything_is_opened(self) -> None:
         user = replace(ALICE, max_sessions=1)
         self.successResultOf(self.login(user))
-        running = self.registry.register(WrittenProgram(), "alice")
-        refused = self.failureResultOf(self.login(user), LoginRefused)
+        running = self.attendance.session(Origin("alice", "connection-0", "192.0.2.7"), "SFTP")
+        self.assertTrue(self.successResultOf(self.attendance.reserve(running, 1)))
+        login = self.login(user)
+        self.assertNoResult(login)
+        self.clock.advance(SECOND_LOOK)
+        refused = self.failureResultOf(login, LoginRefused)
         self.assertIn("too many open sessions: 1 allowed", refused.value.reason)
         self.assertEqual(refused.value.text, "permission denied")
         self.assertEqual(self.opened, ["alice"])
         self.successResultOf(self.login(ALICE))
         self.successResultOf(self.login(replace(user, username="bob")))
-        running.connection_lost()
+        self.attendance.end(running)
         self.successResultOf(self.login(user))
 
     def test_a_storage_that_cannot_be_opened_is_told(self) -> None:

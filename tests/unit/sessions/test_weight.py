@@ -16,8 +16,10 @@ from conchgo.auth.credentials import IPasswordLogin, Login
 from conchgo.edge.pools import Inline
 from conchgo.events.bus import Bus
 from conchgo.paths import ROOT
+from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.roll import MemoryRoll
 from conchgo.sessions.storages import Storages
 from conchgo.sessions.views import Views
 from conchgo.ssh.algorithms import ALGORITHM_SETS
@@ -49,6 +51,7 @@ def factory() -> ServerFactory:
         disk=Inline(),
         views=Views(bus),
         registry=Registry(1024),
+        attendance=Attendance(MemoryRoll(), Inline(), clock),
         reactor=clock,
     )
     return ServerFactory(
