@@ -18,7 +18,7 @@ from conchgo.errors import (
 )
 from conchgo.paths import VirtualPath
 from conchgo.vfs.discarding import discard
-from conchgo.vfs.interface import File, Filesystem, Kind, Listing, OpenOptions
+from conchgo.vfs.interface import File, FileStat, Filesystem, Kind, Listing, OpenOptions
 
 _CHUNK: Final = 1024 * 1024
 #: Directories that wait for their turn: a bound for what one copy may make the server remember.
@@ -45,6 +45,8 @@ class TreeCopy:
         self._source = source
         self._target = target
         self._begun = False
+        #: The directory that is copied to. Over a folder it may lie in the source, and a copy in itself has no end.
+        self._into: tuple[int, int] | None = None
         #: The last is at work: a directory, or a file of it.
         self._tasks: list[_Directory | _File] = []
         self._pending: list[tuple[VirtualPath, VirtualPath]] = []
@@ -64,12 +66,20 @@ class TreeCopy:
             self._work(self._tasks[-1])
         return bool(self._tasks or self._pending)
 
-    def add(self, source: VirtualPath, target: VirtualPath, kind: Kind, mode: int) -> None:
+    def made(self, target: VirtualPath) -> None:
+        """A directory to copy to is there; the first one holds all others."""
+        if self._into is None:
+            there = self.files.peek(target)
+            self._into = None if there is None else there.identity
+
+    def add(self, source: VirtualPath, target: VirtualPath, stat: FileStat) -> None:
         """One more thing to copy."""
-        if kind is Kind.FILE:
-            self._tasks.append(_File(self, source, target, mode))
-        elif kind is not Kind.DIRECTORY:
+        if stat.kind is Kind.FILE:
+            self._tasks.append(_File(self, source, target, stat.mode))
+        elif stat.kind is not Kind.DIRECTORY:
             self.skipped += 1
+        elif stat.identity == self._into:
+            self.failures.append((source, InvalidArgument("it is where the copy goes")))
         elif len(self._pending) < _MOST_PENDING:
             self._pending.append((source, target))
         else:
@@ -89,7 +99,7 @@ class TreeCopy:
         stat = self.files.lstat(source)
         if stat.kind not in (Kind.FILE, Kind.DIRECTORY):
             raise Unsupported("only files and directories are copied")
-        self.add(source, target, stat.kind, stat.mode)
+        self.add(source, target, stat)
 
     def _work(self, task: _Directory | _File) -> None:
         try:
@@ -115,6 +125,7 @@ class _Directory:
     def step(self) -> bool:
         if self._listing is None:
             make_directory(self._tree.files, self._target)
+            self._tree.made(self._target)
             self._listing = self._tree.files.scan(self.source)
             self._entries = iter(self._listing)
             return True
@@ -127,7 +138,7 @@ class _Directory:
             stat = entry.stat or self._tree.files.lstat(path)
         except NotFound:
             return True
-        self._tree.add(path, self._target / entry.name, stat.kind, stat.mode)
+        self._tree.add(path, self._target / entry.name, stat)
         return True
 
     def give_up(self) -> None:
