@@ -206,6 +206,23 @@ def test_a_temporary_is_never_more_open_than_its_file(storage: Any) -> None:
     new.close()
 
 
+def test_not_even_while_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has the owner and mode of the old file it is nobody else's."""
+    storage = MemoryStorage()
+    put(View(storage).fs, b"/f", b"old")
+    modes, made = [], storage.open
+
+    def tell(path: Any, **how: Any) -> Any:
+        if how["create"] is Create.NEW:
+            modes.append(how["mode"])
+        return made(path, **how)
+
+    monkeypatch.setattr(storage, "open", tell)
+    put(session(storage), b"/f", b"new")
+    assert modes == [0o600]
+    assert storage.lstat(p(b"/f")).mode & 0o777 == 0o644
+
+
 def test_hard_links_of_the_old_file_keep_it(storage: Any) -> None:
     fs = session(storage)
     put(fs, b"/f", b"old")

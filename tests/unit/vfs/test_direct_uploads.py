@@ -108,6 +108,18 @@ def test_a_resumed_upload_is_cut_back(storage: Any, options: OpenOptions) -> Non
     assert get(fs, b"/f") == b"1234"
 
 
+def test_it_is_not_filled_up_again(storage: Any) -> None:
+    fs = session(storage)
+    put(fs, b"/f", b"1234")
+    file = fs.open(p(b"/f"), WRITE)
+    file.set_attributes(Attributes(size=2))
+    file.pwritev(views(b"34567"), 2)
+    with pytest.raises(QuotaExceeded, match="cut back to 2 bytes"):
+        file.pwritev(views(b"89012"), 7)
+    assert outcome(file.close) is QuotaExceeded
+    assert get(fs, b"/f") == b"12"
+
+
 def test_what_others_appended_is_not_cut_off(storage: Any) -> None:
     fs = session(storage)
     put(fs, b"/f", b"12")
