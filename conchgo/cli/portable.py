@@ -115,6 +115,13 @@ _GRACE_TIME: Final = 10
     "when it breaks off.",
 )
 @click.option(
+    "--ssh-commands",
+    type=values.names,
+    metavar="LIST",
+    help="The SSH commands that the user may run, with commas between, or * for all. [default: those that change "
+    "nothing by themselves, and scp]",
+)
+@click.option(
     "--ready-file",
     type=click.Path(dir_okay=False),
     help="Written when the server listens: a JSON object with address, port, host_keys and pid. It stays at the end.",
@@ -136,6 +143,7 @@ def portable(
     denied_patterns: tuple[patterns.Rule, ...],
     virtual_folders: tuple[tuple[str, str] | None, ...],
     upload_mode: str,
+    ssh_commands: list[str] | None,
     ready_file: str | None,
 ) -> None:
     """Serve one directory over SFTP to one user, until Ctrl-C. Nothing is stored."""
@@ -161,7 +169,7 @@ def portable(
         given if given is not None else generated.encode() or None,
         filter(None, virtual_folders),
     )
-    _serve(user, folders, address, port, upload_mode, ready_file, generated)
+    _serve(user, folders, address, port, upload_mode, ssh_commands, ready_file, generated)
 
 
 def _serve(
@@ -170,6 +178,7 @@ def _serve(
     address: str,
     port: int,
     upload_mode: str,
+    ssh_commands: list[str] | None,
     ready_file: str | None,
     generated: str,
 ) -> None:
@@ -179,6 +188,7 @@ def _serve(
     from conchgo.accounts.memory import MemoryAccountStore
     from conchgo.cli.ready import describe, write_ready_file
     from conchgo.service import log
+    from conchgo.service.commands import enabled_commands
     from conchgo.service.compose import assemble
     from conchgo.service.errors import StartError
     from conchgo.service.limits import raise_file_limit
@@ -187,6 +197,10 @@ def _serve(
     from conchgo.sessions.roll import MemoryRoll
     from conchgo.ssh.hostkeys import generate_host_keys
 
+    try:
+        commands = enabled_commands(ssh_commands, "--ssh-commands")
+    except StartError as error:
+        raise Refusal(str(error)) from None
     log.begin("-", "warn")
     raise_file_limit()
     host_keys = generate_host_keys()
@@ -201,6 +215,7 @@ def _serve(
         ssh=SSHSection(),
         threads=ThreadsSection(),
         transfers=TransfersSection.model_validate({"upload_mode": upload_mode}),
+        commands=commands,
         umask=umask,
         grace_time=_GRACE_TIME,
     )

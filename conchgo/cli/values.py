@@ -21,6 +21,11 @@ def verbs(text: str) -> list[str]:
     return [verb for verb in map(str.strip, text.split(",")) if verb]
 
 
+def names(text: str) -> list[str]:
+    """Words with commas between."""
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
 def directory_rule(text: str) -> tuple[str, list[str]] | None:
     """`/sub=list,download`; an empty text is no rule."""
     if not text:

@@ -12,7 +12,7 @@ from conchgo.commands import checksum_lines
 from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
 from conchgo.commands.options import Options
 from conchgo.edge.console import MAX_LINE, Console
-from conchgo.errors import ConchgoError, InvalidArgument, NotFound
+from conchgo.errors import Cancelled, ConchgoError, InvalidArgument, NotFound
 from conchgo.paths import escaped
 from conchgo.vfs.hashing import HASHES, STEP, Hash, hash_part
 from conchgo.vfs.interface import OpenOptions
@@ -73,6 +73,8 @@ class _Checksum:
         for name in options.files or [_INPUT]:
             try:
                 digest = await self._digest(name)
+            except Cancelled:
+                raise
             except ConchgoError as error:
                 self._complain(name, error.text)
                 continue
@@ -86,6 +88,8 @@ class _Checksum:
         for name in options.files or [_INPUT]:
             try:
                 await self._check_one(name, options)
+            except Cancelled:
+                raise
             except ConchgoError as error:
                 self._complain(name, error.text)
         return FAILED if self._failed else OK
@@ -121,6 +125,8 @@ class _Checksum:
                 return None, ""
             self._complain(expected.name, error.text)
             return "unreadable", "FAILED open or read"
+        except Cancelled:
+            raise
         except ConchgoError as error:
             self._complain(expected.name, error.text)
             return "unreadable", "FAILED open or read"

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
 from conchgo.commands.options import Options
-from conchgo.errors import ConchgoError, IsADirectory
+from conchgo.errors import Cancelled, ConchgoError, IsADirectory
 from conchgo.paths import VirtualPath, escaped
 from conchgo.vfs.copying import TreeCopy, make_directory
 from conchgo.vfs.interface import FileStat, Filesystem, Kind
@@ -60,6 +60,8 @@ async def _remove(call: Call) -> int:
     work = Removal(call.files.filesystem, path)
     try:
         failed = await _done(call, work)
+    except Cancelled:
+        raise
     except ConchgoError as error:
         return _complain(call, text, error)
     return await _sum_up(call, f"{work.removed} removed", failed)
@@ -75,6 +77,8 @@ async def _copy(call: Call) -> int:
             failed = await _done(call, work)
         finally:
             await call.files.finish(work.close)
+    except Cancelled:
+        raise
     except ConchgoError as error:
         return _complain(call, f"{source_text} to {target_text}", error)
     skipped = f", {work.skipped} links and special files passed over" if work.skipped else ""

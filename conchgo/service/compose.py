@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
 from conchgo.auth.checker import Checker
+from conchgo.commands.command import Command
 from conchgo.database.owners import Owner
 from conchgo.edge.pools import Pool
 from conchgo.errors import Failure
@@ -27,6 +28,7 @@ from conchgo.quota.throttles import Throttles
 from conchgo.quota.transfers import MemoryTransferCounter
 from conchgo.service.accounts import make_directory, open_database
 from conchgo.service.algorithms import algorithm_set
+from conchgo.service.commands import enabled_commands
 from conchgo.service.errors import StartError
 from conchgo.service.handover import private_texts
 from conchgo.service.limits import file_limit
@@ -82,6 +84,7 @@ def compose(
         banner=read_banner(settings.ssh.banner_file),
         threads=settings.threads,
         transfers=settings.transfers,
+        commands=enabled_commands(settings.commands.enabled),
         umask=int(settings.users.umask, 8),
         base_directory=settings.users.base_directory,
         audit=audit,
@@ -107,6 +110,7 @@ def supervise(reactor: Any, settings: Settings, failed: Callable[[str], None]) -
         LineFile(settings.log.audit_file or STANDARD_ERROR).close()
     keys = _host_keys(settings.ssh.host_key_directory)
     _check_signatures(settings.ssh, keys)
+    enabled_commands(settings.commands.enabled)
     read_banner(settings.ssh.banner_file)
     return Supervisor(reactor, settings, private_texts(keys), listen, failed)
 
@@ -121,6 +125,7 @@ def assemble(
     ssh: SSHSection,
     threads: ThreadsSection,
     transfers: TransfersSection,
+    commands: Mapping[str, Command] | None = None,
     umask: int,
     grace_time: float,
     base_directory: str = "/",
@@ -156,6 +161,7 @@ def assemble(
         registry=registry,
         attendance=attendance,
         reactor=reactor,
+        commands=commands,
     )
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(

@@ -150,6 +150,10 @@ class ServiceSection(Section):
     grace_time: Seconds = 30
 
 
+class CommandsSection(Section):
+    enabled: Names = None
+
+
 class LogSection(Section):
     level: Literal["debug", "info", "warn", "error"] = "info"
     file: Path = "-"
@@ -173,6 +177,7 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     users: UsersSection = UsersSection()
     transfers: TransfersSection = TransfersSection()
+    commands: CommandsSection = CommandsSection()
     service: ServiceSection = ServiceSection()
     log: LogSection = LogSection()
     threads: ThreadsSection = ThreadsSection()
@@ -208,6 +213,7 @@ class Settings(BaseSettings):
             users=self.users.model_copy(update={"base_directory": below(self.users.base_directory)}),
             service=self.service.model_copy(update={"state_directory": state}),
             transfers=self.transfers,
+            commands=self.commands,
             log=self.log.model_copy(
                 update={"file": below(self.log.file), "audit_file": below(self.log.audit_file)},
             ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conchgo.commands.documentation import table
 from conchgo.service.algorithms import LISTS
 from conchgo.sftp.documentation import tables
 from conchgo.ssh.algorithms import ALGORITHM_SETS, ALGORITHMS
@@ -18,6 +19,12 @@ def test_the_sftp_tables_are_those_of_the_code() -> None:
     text = (DOCS / "sftp.md").read_text()
     documented = text.partition("<!-- tables -->")[2].partition("<!-- /tables -->")[0]
     assert documented.strip() == tables().strip()
+
+
+def test_the_commands_are_those_of_the_code() -> None:
+    text = (DOCS / "commands.md").read_text()
+    documented = text.partition("<!-- table -->")[2].partition("<!-- /table -->")[0]
+    assert documented.strip() == table().strip()
 
 
 @pytest.mark.parametrize(("key", "field"), LISTS.items())

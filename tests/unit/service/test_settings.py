@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conchgo.service.algorithms import algorithm_set
+from conchgo.service.commands import enabled_commands
 from conchgo.service.errors import ConfigurationError
 from conchgo.service.settings import Settings, SSHSection, load
 from conchgo.ssh.algorithms import ALGORITHM_SETS
@@ -37,13 +38,14 @@ def refusal(path: str) -> str:
 
 
 def test_the_shipped_file_shows_every_key_with_its_default() -> None:
-    """A list of algorithms, which by default is the set's, with what "default" has."""
+    """A list of algorithms, which by default is the set's, with what "default" has; and of commands, likewise."""
     uncommented = re.sub(r"^#(?=\w+ =|    \"|\]$)", "", SHIPPED.read_text(), flags=re.MULTILINE)
     written, expected = tomllib.loads(uncommented), Settings().model_dump(mode="json")
     for key in [key for key, value in expected["ssh"].items() if value is None]:
         listed = SSHSection(**{key: written["ssh"].pop(key)})
         assert algorithm_set(listed) == ALGORITHM_SETS["default"]
         del expected["ssh"][key]
+    assert enabled_commands(written["commands"].pop("enabled")) == enabled_commands(expected["commands"].pop("enabled"))
     assert written == expected
 
 

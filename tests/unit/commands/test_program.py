@@ -1,0 +1,162 @@
+"""What holds for every command: how it is found, what becomes of its failures, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from conchgo.commands.command import Call, Command, UsageError
+from conchgo.commands.table import commands
+from conchgo.commands.words import words
+from conchgo.edge.pools import Inline
+from conchgo.errors import NotBefore, QuotaExceeded
+from conchgo.vfs.interface import OpenOptions
+from tests.unit.commands.running import Running, filesystem, put, run
+
+
+def command(work: Callable[[Call], Awaitable[int]]) -> Command:
+    return Command("try", "[WORD]", "tries something", (), False, False, work)
+
+
+def start(work: Callable[[Call], Awaitable[int]], **options) -> Running:
+    return Running(filesystem(), "try", row=command(work), **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"md5sum a b", ["md5sum", "a", "b"]),
+        (b"  md5sum\t'a b'  ", ["md5sum", "a b"]),
+        (b'md5sum "a\\"b" c\\ d', ["md5sum", 'a"b', "c d"]),
+        (b"md5sum #x", ["md5sum", "#x"]),
+        (b"md5sum \xff\xfe", ["md5sum", "\udcff\udcfe"]),
+        (b"md5sum ''", ["md5sum", ""]),
+        (b"md5sum $HOME `id` *", ["md5sum", "$HOME", "`id`", "*"]),
+        (b"", []),
+    ],
+)
+def test_a_line_is_split_as_a_shell_does_it(line, expected) -> None:
+    assert words(line) == expected
+
+
+@pytest.mark.parametrize("line", [b"md5sum 'a", b'md5sum "', b"md5sum a\\"])
+def test_a_quotation_without_an_end_is_told(line) -> None:
+    with pytest.raises(UsageError, match=r"^cannot read the command line: no (closing quotation|escaped character)$"):
+        words(line)
+
+
+def test_what_goes_wrong_is_one_line_and_an_exit_status() -> None:
+    async def full(call: Call) -> int:
+        raise QuotaExceeded("quota exceeded: no more")
+
+    async def misused(call: Call) -> int:
+        raise UsageError("a word is wanted")
+
+    async def broken(call: Call) -> int:
+        raise ZeroDivisionError
+
+    running = [start(work) for work in (full, misused, broken)]
+    assert [one.channel.status for one in running] == [1, 2, 1]
+    first, second, third = (one.channel.complaints for one in running)
+    assert first == ["try: quota exceeded: no more"]
+    assert second == ["try: a word is wanted; usage: try [WORD]"]
+    assert third[0].startswith("try: failure (reference ")
+    assert running[0].told == [(1, "quota exceeded: no more")]
+
+
+def test_a_command_that_waits_for_its_client_is_not_busy() -> None:
+    running = Running(filesystem(), "md5sum")
+    assert not running.program.busy
+    running.end()
+    assert running.channel.status == 0
+
+
+def test_a_client_that_leaves_ends_what_waits_for_it() -> None:
+    running = Running(filesystem(), "md5sum")
+    running.program.connection_lost()
+    assert running.told == [(1, "the client left before it was done")]
+
+
+class Later(Inline):
+    """Does work when it is told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Deferred, Callable[[], object]]] = []
+
+    def run(self, owner, work, /, *args, **kwargs):
+        done: Deferred = Deferred()
+        self.jobs.append((done, lambda: work(*args, **kwargs)))
+        return done
+
+    def do(self) -> None:
+        done, work = self.jobs.pop(0)
+        try:
+            result = work()
+        except Exception as error:
+            done.errback(error)
+        else:
+            done.callback(result)
+
+
+def test_what_is_open_when_the_client_leaves_is_closed() -> None:
+    files, runner = filesystem(), Later()
+    put(files, b"/f", b"x" * 100)
+    closed: list[int] = []
+
+    async def reading(call: Call) -> int:
+        file = await call.files.do(lambda filesystem: filesystem.open(call.files.path("f"), OpenOptions(read=True)))
+        try:
+            await call.files.hop(file.pread, 1, 0)
+            await call.files.hop(file.pread, 1, 0)
+        finally:
+            await call.files.close(file)
+            closed.append(1)
+        return 0
+
+    running = Running(files, "try", runner=runner, row=command(reading))
+    assert runner.jobs
+    running.program.connection_lost()
+    assert not closed
+    while runner.jobs:
+        runner.do()
+    assert closed
+    assert running.told == [(1, "the client left before it was done")]
+    assert not running.program.busy
+
+
+def test_work_that_must_wait_is_asked_again_in_its_time() -> None:
+    asked = []
+
+    def work(filesystem) -> str:
+        asked.append(1)
+        if len(asked) < 3:
+            raise NotBefore(0)
+        return "done"
+
+    async def waiting(call: Call) -> int:
+        assert await call.files.do(work) == "done"
+        return 0
+
+    running = start(waiting)
+    assert running.program.busy
+    while running.channel.status is None:
+        running.clock.advance(1)
+    assert running.channel.status == 0
+    assert len(asked) == 3
+
+
+def test_cd_and_pwd_tell_where_one_is() -> None:
+    files = filesystem(start=b"/incoming")
+    assert bytes(run(files, "pwd").output) == b"/incoming\n"
+    for arguments in ((), ("anywhere",), ("..", "x")):
+        channel = run(files, "cd", *arguments)
+        assert (channel.status, bytes(channel.output), channel.errors) == (0, b"", b"")
+
+
+def test_help_shows_what_there_is() -> None:
+    text = bytes(run(filesystem(), "help").output).decode()
+    for row in commands().values():
+        assert f"  {row.name}" in text
+        assert row.help in text
