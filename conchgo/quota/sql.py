@@ -20,6 +20,7 @@ from conchgo.database.schema import quota_scan_log as scan_log
 from conchgo.database.schema import quota_usage as usages
 from conchgo.quota.books import ENDLESS, NOTHING, Answer, Entry, Seen
 from conchgo.quota.interface import Usage
+from conchgo.quota.waiting import fits
 
 #: Where others are, one takes at most this part of what is free.
 _SHARE: Final = 4
@@ -222,7 +223,9 @@ class _Decision:
         self.lease = Usage(lease.size + granted.size, lease.files + granted.files)
         self.seen = serial if entry.alone and not foreign else -1
         self.state = State.HELD if own is None or own.state == entry.answers else State(own.state)
-        self.recalls = bool(short and entry.recall and alive)
+        # Whoever has been asked before is asked again only where it would help.
+        helps = fits(used, entry.limits, entry.need) and any(row.size or row.files for row in alive)
+        self.recalls = bool(short and alive and (entry.recall or helps))
         pending = self.recalls or any(row.state != State.HELD for row in alive)
         self.answer = Answer(used, usage.counted_at is not None, self.lease, pending, serial, foreign)
 

@@ -98,6 +98,8 @@ class Node:
         self.fuse = Fuse()
         self.engine = connect(url)
         self.clock = clock
+        #: What is committed is done, and nobody hears of it.
+        self.loses_answers = False
         event.listen(self.engine, "before_cursor_execute", lambda *_: self.fuse.step())
         commit = self.engine.dialect.do_commit
 
@@ -105,6 +107,8 @@ class Node:
             self.fuse.step()
             commit(connection)
             self.fuse.step()
+            if self.loses_answers:
+                raise OperationalError("", {}, Exception("the connection was lost"))
 
         self.engine.dialect.do_commit = commits  # type: ignore[method-assign]
         self.owner = Owner(self.engine, f"{directory}/owners")

@@ -49,7 +49,7 @@ NAMES = st.sampled_from([b"x", b"y", b"z"])
 STORAGES = st.sampled_from(list(CHARGES))
 INDEX = st.integers(0, 9)
 #: After how many steps there is a kill, if at all.
-FUSE = st.none() | st.integers(0, 14)
+FUSE = st.none() | st.integers(0, 22)
 
 
 @dataclass
@@ -149,7 +149,7 @@ class Machine(RuleBasedStateMachine):
         if not self.nodes:
             self.start()
 
-    @rule(index=INDEX, steps=st.integers(0, 10))
+    @rule(index=INDEX, steps=st.integers(0, 22))
     def tick_with_a_database_that_fails(self, index: int, steps: int) -> None:
         node = self.node(index)
         node.fuse.failing = steps
@@ -302,7 +302,7 @@ class Machine(RuleBasedStateMachine):
             inode, size, files = work.made
             work.change.done(None if inode is None else inode.identity, size=size, files=files)
 
-    @rule(index=INDEX, steps=st.integers(0, 10))
+    @rule(index=INDEX, steps=st.integers(0, 22))
     def database_fails(self, index: int, steps: int) -> None:
         self.tick_with_a_database_that_fails(index, steps)
 
