@@ -102,7 +102,8 @@ class Owner:
             self._unlock()
 
     def _unlock(self) -> None:
-        os.unlink(self._lock)
+        with contextlib.suppress(OSError):
+            os.unlink(self._lock)
         os.close(self._descriptor)
 
 

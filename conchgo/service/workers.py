@@ -167,6 +167,7 @@ class Supervisor(Service):
         if self._ending:
             return
         if not self._ready:
+            self._ending = True
             self._failed(reason)
             return
         steady = worker.serving_since is not None and self._reactor.seconds() - worker.serving_since >= _STEADY

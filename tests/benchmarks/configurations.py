@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +48,12 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=checkout_environment)
 
 
-def _conchgo(site: Site) -> Launch:
+def _conchgo(site: Site, workers: int = 1) -> Launch:
     """The real service: SQLite, audit log, log, and a user with rules for several directories."""
     config = site.state / "conchgo.toml"
-    config.write_text(f'[ssh]\nlisten = ["127.0.0.1:{site.port}"]\n[service]\nstate_directory = "state"\n')
+    config.write_text(
+        f'[ssh]\nlisten = ["127.0.0.1:{site.port}"]\n[service]\nstate_directory = "state"\nworkers = {workers}\n'
+    )
     rules = {
         "/data": "list,download",
         "/uploads": "list,upload,overwrite,delete,rename,create_dirs,chmod,chtimes",
@@ -156,6 +159,9 @@ def _program(name: str, package: str) -> str:
     return found
 
 
+#: conchgo with a worker for each processor.
+MANY_WORKERS: Final = "conchgo-workers"
+
 #: By name; the first is what is measured, the second what it is measured against.
 CONFIGURATIONS: Final[Mapping[str, Callable[[Site], Launch]]] = {
     "conchgo": _conchgo,
@@ -163,4 +169,5 @@ CONFIGURATIONS: Final[Mapping[str, Callable[[Site], Launch]]] = {
     "asyncssh": _asyncssh,
     "rclone": _rclone,
     "proftpd": _proftpd,
+    MANY_WORKERS: partial(_conchgo, workers=max(2, os.cpu_count() or 2)),
 }

@@ -15,7 +15,7 @@ import pytest
 
 from tests.checkout import checkout_environment
 from tests.stories.installation import PASSWORD, RUNNERS, Installation
-from tests.stories.processes import PATIENCE, Process, sftp
+from tests.stories.processes import PATIENCE, Process, running, sftp
 
 COUNT = 2
 
@@ -168,6 +168,15 @@ def test_a_limit_of_sessions_holds_over_all_workers_and_outlives_none_of_them(in
         assert left < 2
         assert lives(stack.enter_context(sftp(installation.port, "limited", password=PASSWORD)))
         assert len(installation.sessions()) == left + 1
+
+
+def test_a_worker_that_cannot_start_is_the_end_of_the_start(installation: Installation) -> None:
+    installation.configure(workers=COUNT)
+    (installation.state / "owners").write_text("no directory")
+    with running(RUNNERS["serve"](installation.config), installation.directory / "run") as process:
+        assert process.wait() == 1
+        reason = f"{installation.state}/owners: cannot be made: File exists"
+        assert process.said().count(f"conchgo: {installation.config}: {reason}\n") == 1
 
 
 def refuses(port: int) -> bool:

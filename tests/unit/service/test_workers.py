@@ -120,6 +120,8 @@ class Supervising(SynchronousTestCase):
         self.reactor.started[1].protocol.childDataReceived(REPORTS, b"failed: database.url: ")
         self.reactor.started[1].protocol.childDataReceived(REPORTS, "nö".encode())
         self.end(1, FAILED)
+        self.end(0, FAILED)
+        # One reason is enough.
         self.assertEqual(self.failures, ["database.url: nö"])
         self.reactor.advance(100)
         self.assertEqual(len(self.reactor.started), 2)
