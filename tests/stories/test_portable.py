@@ -14,6 +14,7 @@ import paramiko
 import pytest
 
 from tests.checkout import checkout_environment, conchgo
+from tests.interop.service import eventually
 from tests.stories.processes import Process, running, sftp
 
 
@@ -117,6 +118,28 @@ def test_further_directories_and_patterns(tmp_path: Path, files: Path) -> None:
             client.rmdir("/incoming/music")
     assert sorted(path.name for path in (tmp_path / "music").iterdir()) == ["new", "song.exe", "song.ogg"]
     assert list((files / "incoming").iterdir()) == []
+
+
+def test_uploads_that_are_whole_or_not_there(tmp_path: Path, files: Path) -> None:
+    command = portable(
+        files,
+        *("-p", "secret", "-g", "*", "--ready-file", str(tmp_path / "ready")),
+        *("--upload-mode", "atomic", "--max-upload-file-size", "1000"),
+    )
+    before = (files / "hello").read_bytes()
+    with running(command, tmp_path / "run", env=checkout_environment()) as process:
+        with sftp(ready(process, tmp_path / "ready")["port"], "user", password="secret") as client:
+            upload = client.open("/hello", "w")
+            upload.write(bytes(1000))
+            upload.flush()
+            assert (files / "hello").read_bytes() == before
+            upload.write(b"x")
+            with pytest.raises(OSError, match=r"^quota exceeded: .* 1000 bytes; nothing of the upload is kept$"):
+                upload.flush()
+            assert client.listdir() == ["hello", "incoming"]
+        names = ["hello", "incoming"]
+        eventually(lambda: sorted(path.name for path in files.iterdir()) == names, "the temporary is removed")
+    assert (files / "hello").read_bytes() == before
 
 
 def test_a_password_on_the_command_line_vanishes_from_the_list_of_processes(tmp_path: Path, files: Path) -> None:
