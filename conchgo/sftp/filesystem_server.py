@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from conchgo.edge.filesystem_work import FilesystemWork
@@ -23,6 +24,7 @@ from conchgo.sftp.gathered_writes import GatheredWrites
 from conchgo.sftp.longname import longname
 from conchgo.sftp.rows import Name
 from conchgo.sftp.server import Maybe, ServedDirectory, ServedFile
+from conchgo.vfs.hashing import Hash, hash_part
 from conchgo.vfs.interface import Attributes, Entry, File, FileStat, Filesystem, Listing, OpenOptions
 
 if TYPE_CHECKING:
@@ -119,6 +121,11 @@ class FilesystemServer(FilesystemWork):
         return self.run(lambda files: codec.space(files.space(path)))
 
 
+async def awaited(result: Maybe[T]) -> T:
+    """What was known at once, or is known now."""
+    return await result if isinstance(result, Deferred) else result
+
+
 def open_options(flags: int, attributes: Attributes) -> OpenOptions:
     """The flags of OPEN, section 6.3.
 
@@ -189,6 +196,10 @@ class OpenedFile:
         Gives the count of bytes, fewer than `length` only at the end of this file.
         """
         return self._server.hop(self._copy_to, target, offset, length, to)
+
+    def hash_part(self, digest: Hash, offset: int, length: int) -> Deferred[int]:
+        """Add a part to a hash, in a thread; the count of bytes, as `copy_to`."""
+        return self._server.hop(hash_part, self._file, digest, offset, length)
 
     def _copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> int:
         data = memoryview(self._file.inside.pread(length, offset))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from conchgo.sftp.extensions import (
+    check_file,
     copy_data,
     fsync,
     hardlink,
@@ -31,6 +32,9 @@ FILESYSTEM: Final[tuple[Row, ...]] = (
     lsetstat.LSETSTAT,
     virtual_home.EXPAND_PATH,
     copy_data.COPY_DATA,
+    check_file.CHECK_FILE,
+    check_file.CHECK_FILE_HANDLE,
+    check_file.CHECK_FILE_NAME,
     virtual_home.HOME_DIRECTORY,
     users_groups.USERS_GROUPS_BY_ID,
 )

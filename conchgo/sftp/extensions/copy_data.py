@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from conchgo.errors import Cancelled, InvalidArgument
 from conchgo.sftp import constants as c
 from conchgo.sftp.codec import Reader
-from conchgo.sftp.filesystem_server import FilesystemServer, OpenedFile
+from conchgo.sftp.filesystem_server import FilesystemServer, OpenedFile, awaited
 from conchgo.sftp.rows import Handles, Row, ok
-from conchgo.sftp.server import Maybe
 
 #: Bytes of one step: each waits for its turn like a READ and a WRITE, so others are served in between.
 _STEP: Final = 1024 * 1024
@@ -42,7 +41,7 @@ async def _steps(
     server: FilesystemServer, source: OpenedFile, target: OpenedFile, offset: int, length: int, to: int
 ) -> None:
     # The end as it is now: two handles may be of one file, and a copy that feeds itself would never end.
-    there = max(0, (await _awaited(source.found())).size - offset)
+    there = max(0, (await awaited(source.found())).size - offset)
     span = min(length or there, there)
     if to + span > c.MAX_OFFSET:
         raise InvalidArgument("the range is larger than a file can be")
@@ -52,16 +51,12 @@ async def _steps(
     while copied < span:
         if server.cancelled:
             raise Cancelled
-        step = await _awaited(source.copy_to(target, offset + copied, min(_STEP, span - copied), to + copied))
+        step = await awaited(source.copy_to(target, offset + copied, min(_STEP, span - copied), to + copied))
         if not step:
             break
         copied += step
     if copied < length:
         raise EOFError
-
-
-async def _awaited(result: Maybe[Any]) -> Any:
-    return await result if isinstance(result, Deferred) else result
 
 
 COPY_DATA: Final = Row(

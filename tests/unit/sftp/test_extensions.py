@@ -38,6 +38,9 @@ ADVERTISED = {
     b"limits@openssh.com": b"1",
     b"expand-path@openssh.com": b"1",
     b"copy-data": b"1",
+    b"check-file": b"1",
+    b"check-file-handle": b"1",
+    b"check-file-name": b"1",
     b"home-directory": b"1",
     b"users-groups-by-id@openssh.com": b"1",
 }
@@ -83,7 +86,7 @@ def test_what_is_advertised_is_served(client: Client) -> None:
         assert reply.kind != c.FXP_STATUS or reply.code == c.FX_BAD_MESSAGE
 
 
-@pytest.mark.parametrize("name", [b"", b"check-file", b"md5-hash@openssh.com", b"OPEN", b"READ", b"\xff", b"Copy-Data"])
+@pytest.mark.parametrize("name", [b"", b"md5-hash", b"md5-hash@openssh.com", b"OPEN", b"READ", b"\xff", b"Copy-Data"])
 def test_what_is_not_advertised_is_unsupported(client: Client, name: bytes) -> None:
     assert client.ask(*extended(name, string(b"/"))).code == c.FX_OP_UNSUPPORTED
 
