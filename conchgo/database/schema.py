@@ -113,7 +113,8 @@ quota_journals: Final = Table(
     Column("checkpoint", BigInteger, nullable=False),
 )
 
-#: While a domain is scanned: the inodes that were changed, as they were after it (`files` 0: gone).
+#: While a domain is scanned: the inodes that were changed, as they were after it (`files` 0: gone; no inode
+#: and -1: a directory has moved).
 quota_scan_log: Final = Table(
     "quota_scan_log",
     metadata,

@@ -28,10 +28,13 @@ IDLE: Final = 40.0
 
 
 class Seen(NamedTuple):
-    """An inode after a change: so many bytes, counted as so many files, since `at` (seconds since the epoch)."""
+    """An inode after a change: so many bytes, counted as so many files, since `at` (seconds since the epoch).
+
+    Without an identity, and with -1 files: a directory has moved.
+    """
 
     storage: str
-    identity: Identity
+    identity: Identity | None
     size: int
     files: int
     at: float

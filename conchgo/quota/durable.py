@@ -23,7 +23,7 @@ from conchgo.quota.asking import RECALL, Account, Asked
 from conchgo.quota.books import NOTHING, Book, Entry, Seen, Shelf
 from conchgo.quota.interface import Change, Charge, Identity, Usage
 from conchgo.quota.journal import Journal
-from conchgo.quota.records import Doubt, Intent, Mark, Outcome, Payer
+from conchgo.quota.records import MOVED, Doubt, Intent, Mark, Outcome, Payer
 from conchgo.quota.recovery import Look
 from conchgo.quota.settling import join, leave, settle_dead
 
@@ -186,9 +186,11 @@ class DurableLedger:
                 self._uncertain.update(domain for domain, _ in asked.charge.domains)
                 return
             after, left = asked.before + size, max(0, (asked.identity is not None) + files)
+            if identity is None:
+                after, left = 0, MOVED if changed and asked.moves and asked.identity is None else 0
             outcome = Outcome(number, change.account.payer.number, size, files, identity, after, left, at)
             self._journal.write_or_owe(outcome.payload())
-            seen = None if identity is None else Seen(asked.charge.storage, identity, after, left, at)
+            seen = Seen(asked.charge.storage, identity, after, left, at) if identity or left else None
             for book, shelf in change.account.pairs:
                 book.end(number, shelf, asked.need)
                 if changed:

@@ -23,6 +23,9 @@ _NUMBER: Final = struct.Struct("<cQ")
 _KNOWN: Final = 1
 _MOVES: Final = 2
 
+#: For `Outcome.left`.
+MOVED: Final = -1
+
 #: Longer than any record: a path has 4095 bytes, and the domains of a payer are few.
 _LONGEST: Final = 2**20
 
@@ -60,7 +63,8 @@ class Intent(NamedTuple):
 
 class Outcome(NamedTuple):
     """What came of an intent: `size` bytes and `files` files more. Where one inode was changed (`identity`), it has
-    `after` bytes since `at` (seconds since the epoch) and counts as `left` files."""
+    `after` bytes since `at` (seconds since the epoch) and counts as `left` files. `left` is MOVED for a directory that
+    has moved."""
 
     number: int
     payer: int

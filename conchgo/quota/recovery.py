@@ -14,7 +14,7 @@ from conchgo.paths import VirtualPath
 from conchgo.quota.books import NOTHING, Seen
 from conchgo.quota.interface import Identity, Usage
 from conchgo.quota.journal import Contents
-from conchgo.quota.records import Doubt, Intent, Mark, Outcome, Payer, path_of
+from conchgo.quota.records import MOVED, Doubt, Intent, Mark, Outcome, Payer, path_of
 
 
 class Found(NamedTuple):
@@ -41,7 +41,7 @@ class Findings:
         for domain in payer.domains:
             old = self.deltas.get(domain, NOTHING)
             self.deltas[domain] = Usage(old.size + outcome.size, old.files + outcome.files)
-            if outcome.identity is not None:
+            if outcome.identity is not None or outcome.left == MOVED:
                 seen = Seen(payer.storage, outcome.identity, outcome.after, outcome.left, outcome.at)
                 self.seen.setdefault(domain, []).append(seen)
 

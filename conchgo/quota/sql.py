@@ -1,6 +1,12 @@
 """The ledger's tables: one short transaction tells what was used, and leases what may be used next.
 
 What makes limits hold: in every transaction that leases, usage + all leases <= limit, in bytes and in files.
+
+A scan of a domain is named in `quota_usage.scan` while it goes on; it finds what is changed meanwhile in
+`quota_scan_log`, to be read by `at`. Before its end it sets the leases of the domain to BARRIER, and waits until none
+is: by then all changes that were open have ended, and are told. In one transaction, with the row of `quota_usage`
+locked, it says what is there, removes the LOST leases, and ends. It resets `rescan` when it begins: that may be set
+meanwhile.
 """
 
 from __future__ import annotations
@@ -141,7 +147,7 @@ def log(connection: Connection, seen: Mapping[str, Sequence[Seen]]) -> None:
         {
             "domain": domain,
             "storage": one.storage,
-            "inode": "{}:{}".format(*one.identity),
+            "inode": "" if one.identity is None else "{}:{}".format(*one.identity),
             "size": one.size,
             "files": one.files,
             "at": one.at,

@@ -418,12 +418,15 @@ def test_while_a_domain_is_scanned_its_changes_are_logged(cluster: Cluster) -> N
         connection.execute(update(quota_usage).values(scan="this"))
     node.ledger.change(ALICE, path, identity=(1, 77), before=10, grow=5).done((1, 77), size=5, files=0)
     node.ledger.change(ALICE, path, identity=(1, 77), before=15, links=1).done((1, 77), size=-15, files=-1)
+    node.ledger.change(ALICE, path, identity=None, before=0, moves=True).done(None, size=0, files=0)
+    node.ledger.change(ALICE, path, identity=None, before=0, moves=True).cancel()
     node.tick()
     with reading(cluster.engine) as connection:
         logged = connection.execute(select(quota_scan_log).order_by(quota_scan_log.c.at)).all()
     assert [(row.domain, row.storage, row.inode, row.size, row.files) for row in logged] == [
         ("user:alice", "user:alice", "1:77", 15, 1),
         ("user:alice", "user:alice", "1:77", 0, 0),
+        ("user:alice", "user:alice", "", 0, -1),
     ]
 
 
