@@ -53,6 +53,10 @@ class Context:
 
         Raises Refusal: it cannot be reached.
         """
+        return self._engine
+
+    @cached_property
+    def _engine(self) -> Engine:
         from conchgo.service.accounts import open_database
         from conchgo.service.errors import StartError
 

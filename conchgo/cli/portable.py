@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
 import click
 
 from conchgo.cli import patterns, values
 from conchgo.cli.argv import hide
-from conchgo.cli.context import Refusal
 from conchgo.cli.portable_account import account, given_password
-
-if TYPE_CHECKING:
-    from conchgo.accounts.model import Folder, User
-    from conchgo.service.server import Server
+from conchgo.cli.portable_server import Served, serve
 
 #: Bytes of randomness in a generated password.
 _PASSWORD_BYTES: Final = 12
 
 _NUMBER: Final = click.IntRange(min=0)
-
-#: Seconds that transfers may go on after the first SIGINT or SIGTERM.
-_GRACE_TIME: Final = 10
 
 
 @click.command()
@@ -169,71 +160,4 @@ def portable(
         given if given is not None else generated.encode() or None,
         filter(None, virtual_folders),
     )
-    _serve(user, folders, address, port, upload_mode, ssh_commands, ready_file, generated)
-
-
-def _serve(
-    user: User,
-    folders: Sequence[Folder],
-    address: str,
-    port: int,
-    upload_mode: str,
-    ssh_commands: list[str] | None,
-    ready_file: str | None,
-    generated: str,
-) -> None:
-    """Run until a signal ends it."""
-    from twisted.internet import reactor
-
-    from conchgo.accounts.memory import MemoryAccountStore
-    from conchgo.cli.ready import describe, write_ready_file
-    from conchgo.service import log
-    from conchgo.service.commands import enabled_commands
-    from conchgo.service.compose import assemble
-    from conchgo.service.errors import StartError
-    from conchgo.service.limits import raise_file_limit
-    from conchgo.service.listeners import AddressEndpoint
-    from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
-    from conchgo.sessions.roll import MemoryRoll
-    from conchgo.ssh.hostkeys import generate_host_keys
-
-    try:
-        commands = enabled_commands(ssh_commands, "--ssh-commands")
-    except StartError as error:
-        raise Refusal(str(error)) from None
-    log.begin("-", "warn")
-    raise_file_limit()
-    host_keys = generate_host_keys()
-    umask = os.umask(0)
-    os.umask(umask)
-    server: Server = assemble(
-        reactor,
-        store=MemoryAccountStore([user], folders),
-        roll=MemoryRoll(),
-        host_keys=host_keys,
-        listen={f"--address {address} --sftpd-port {port}": AddressEndpoint(reactor, address, port)},
-        ssh=SSHSection(),
-        threads=ThreadsSection(),
-        transfers=TransfersSection.model_validate({"upload_mode": upload_mode}),
-        commands=commands,
-        umask=umask,
-        grace_time=_GRACE_TIME,
-    )
-    try:
-        server.privilegedStartService()
-        ready = describe(server.ports[0], host_keys)
-        if ready_file is not None:
-            write_ready_file(ready_file, ready)
-    except StartError as error:
-        raise Refusal(str(error)) from None
-    except OSError as error:
-        raise Refusal(f"--ready-file {ready_file}: {error.strerror}") from None
-    click.echo(f"serving {user.home_dir} to {user.username}; Ctrl-C ends it\n")
-    host = f"[{ready.address}]" if ":" in ready.address else ready.address
-    click.echo(f"  sftp -P {ready.port} {user.username}@{host}\n")
-    if generated:
-        click.echo(f"password: {generated}")
-    for key in ready.host_keys:
-        click.echo(f"host key: {key['type']} {key['fingerprint']}")
-    reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
-    reactor.run()
+    serve(Served(user, folders, address, port, upload_mode, ssh_commands, ready_file, generated_password=generated))
