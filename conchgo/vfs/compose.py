@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, cast
 
 from conchgo.accounts.permissions import Permissions
+from conchgo.errors import Unsupported
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
-from conchgo.quota.interface import Charge
+from conchgo.quota.interface import Charge, Ledger, Limits
 from conchgo.quota.throttles import Throttle
+from conchgo.storage.countable import Countable, CountableStorage
 from conchgo.storage.interface import Storage
+from conchgo.storage.refusing import Refusing
 from conchgo.vfs.audited import AuditedFilesystem
 from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.filtered import UNFILTERED, Filtered, Names
 from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
+from conchgo.vfs.metered import Metered
 from conchgo.vfs.mount_table import ONLY_ROOT, MountTable
 from conchgo.vfs.mounted import Mounted
 from conchgo.vfs.session import SessionFilesystem
@@ -24,6 +29,8 @@ from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.throttled import throttled
 from conchgo.vfs.upload_rules import UploadRules
 from conchgo.vfs.uploads import Uploads
+
+_NOBODY: Final = Charge("", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class View:
     """All that one session's filesystem is made of.
 
     `mounts` has one at the root, and `table` is of the same; `names` says which names may be used where, `throttle` how
-    fast and how much may be transferred.
+    fast and how much may be transferred; `ledger` counts for those who pay for the mounts (None: nobody does).
     """
 
     mounts: Mapping[VirtualPath, Mount]
@@ -53,14 +60,15 @@ class View:
     throttle: Throttle | None = None
     uploads: UploadRules = field(default_factory=UploadRules)
     setstat: SetstatMode = SetstatMode.APPLY
+    ledger: Ledger | None = None
 
 
 def compose(view: View) -> Filesystem:
-    """From the outside in: audit, throttle, links, permissions, names, uploads, mounts, storages.
+    """From the outside in: audit, throttle, links, permissions, names, uploads, mounts, quotas, storages.
 
     Twice, if there is a storage that answers at once.
     """
-    uploads = Uploads(joined(view.mounts, view.table), view.uploads)
+    uploads = Uploads(joined(view.mounts, view.table, view.ledger), view.uploads)
 
     def composed(beneath: Storage, at_once: AuditedFilesystem | None, *, waits: bool = True) -> AuditedFilesystem:
         filtered = Filtered(beneath, view.names)
@@ -74,7 +82,24 @@ def compose(view: View) -> Filesystem:
     return composed(uploads, None if at_once is None else composed(at_once, None, waits=False))
 
 
-def joined(mounts: Mapping[VirtualPath, Mount], table: MountTable) -> Storage:
+def joined(mounts: Mapping[VirtualPath, Mount], table: MountTable, ledger: Ledger | None = None) -> Storage:
     """The storages as one tree."""
     storages = {point: mount.storage for point, mount in mounts.items()}
+    if ledger is not None and any(mount.charge and mount.charge.domains for mount in mounts.values()):
+        storages = {point: _metered(mount, ledger) for point, mount in mounts.items()}
     return storages[ROOT] if len(storages) == 1 else Mounted(storages, table)
+
+
+def _metered(mount: Mount, ledger: Ledger) -> Storage:
+    """Also where nobody pays, when others are counted: so that what moves between the two is.
+
+    Raises:
+        Unsupported: a quota can't be held there.
+    """
+    charge = mount.charge or _NOBODY
+    storage = mount.storage
+    if isinstance(storage, Countable):
+        return Metered(cast(CountableStorage, storage), ledger, charge)
+    if any(limits != Limits() for _, limits in charge.domains) and not isinstance(storage, Refusing):
+        raise Unsupported("operation unsupported: no quota can be held on that storage")
+    return storage

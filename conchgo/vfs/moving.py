@@ -109,22 +109,26 @@ class Move:
         return self.target.change(
             charge,
             self.new,
-            identity=self.moved.identity,
+            identity=None,
             before=0,
             grow=max(0, content.size - gone.size),
             files=max(0, content.files - gone.files),
-            moves=True,
+            moves=self.moved.identity is None,
         )
 
     def _leaving(self, leaving: Charge) -> Change:
-        """Where it stays in all its domains, it is announced nevertheless that it moves."""
+        """Where it stays in all its domains, it is announced nevertheless that it moves.
+
+        For a domain that a file leaves it is as if it were removed.
+        """
+        removed = bool(leaving.domains) and self.moved.identity is not None
         return self.source.change(
             leaving if leaving.domains or not self.moved.is_counted else self.source.charge,
             self.old,
             identity=self.moved.identity,
             before=self.moved.before,
-            links=1 if leaving.domains and self.moved.identity is not None else 0,
-            moves=True,
+            links=1 if removed else 0,
+            moves=not removed,
         )
 
     def _without(self, meter: Meter, other: Meter) -> Charge:
