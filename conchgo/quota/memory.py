@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
+from uuid import uuid4
 
-from conchgo.errors import NotBefore
+from conchgo.errors import Busy, NotBefore
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
+from conchgo.quota.scans import MOVED, Tallied
+from conchgo.quota.tally import Correction, inode_key
 from conchgo.quota.waiting import PATIENCE, Queue, fits, refuse
+
+#: What a scan hears of a change, if that is to it.
+_Heard = Correction | None
 
 #: Seconds until one asks again who waits for what others have reserved.
 _PAUSE: Final = 0.05
@@ -19,10 +25,12 @@ _PAUSE: Final = 0.05
 class _Account:
     """What is used of one domain, and reserved by open changes."""
 
-    __slots__ = ("counted", "files", "held_files", "held_size", "queue", "size")
+    __slots__ = ("counted", "files", "held_files", "held_size", "open", "queue", "scan", "size")
 
     def __init__(self) -> None:
         self.counted = False
+        self.open: dict[_MemoryChange, None] = {}
+        self.scan: _MemoryScan | None = None
         self.size = self.files = 0
         self.held_size = self.held_files = 0
         self.queue = Queue()
@@ -38,7 +46,7 @@ class _Account:
 
 
 class MemoryLedger:
-    """A Ledger that knows all there is to know: nothing in it waits for a database. `clock` is time.monotonic."""
+    """A Ledger, and Scans, that know all there is to know: nothing waits for a database. `clock` is time.monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -66,7 +74,11 @@ class MemoryLedger:
             for account, _ in accounts:
                 account.held_size += need.size
                 account.held_files += need.files
-        return _MemoryChange(self, [account for account, _ in accounts], need)
+            moves = moves and identity is None
+            change = _MemoryChange(self, [account for account, _ in accounts], need, identity, before, moves)
+            for account, _ in accounts:
+                account.open[change] = None
+        return change
 
     def usage(self, domain: str, *, at_once: bool = False) -> Usage | None:
         with self._lock:
@@ -80,14 +92,32 @@ class MemoryLedger:
             account.size, account.files = found
             account.counted = True
 
-    def settle(self, accounts: list[_Account], held: Usage, size: int, files: int) -> None:
+    def end(self, change: _MemoryChange, accounts: Sequence[_Account], size: int, files: int, heard: _Heard) -> None:
         """A change has ended."""
         with self._lock:
             for account in accounts:
-                account.held_size -= held.size
-                account.held_files -= held.files
+                del account.open[change]
+                account.held_size -= change.held.size
+                account.held_files -= change.held.files
                 account.size += size
                 account.files += files
+                if account.scan is not None and heard is not None:
+                    account.scan.heard.append(heard)
+
+    def needs(self, domain: str) -> bool:
+        return self.usage(domain) is None
+
+    def begin(self, domain: str) -> _MemoryScan:
+        with self._lock:
+            account = self._account(domain)
+            if account.scan is not None:
+                raise Busy("a scan goes on already")
+            account.scan = _MemoryScan(account, self._lock, self._clock)
+            return account.scan
+
+    def forget(self, domain: str) -> None:
+        with self._lock:
+            self._account(domain).counted = False
 
     def _account(self, domain: str) -> _Account:
         return self._accounts.setdefault(domain, _Account())
@@ -109,20 +139,74 @@ class MemoryLedger:
 
 
 class _MemoryChange:
-    __slots__ = ("_accounts", "_held", "_ledger")
+    __slots__ = ("_accounts", "_before", "_identity", "_ledger", "_moves", "held")
 
-    def __init__(self, ledger: MemoryLedger, accounts: list[_Account], held: Usage) -> None:
+    def __init__(
+        self,
+        ledger: MemoryLedger,
+        accounts: Sequence[_Account],
+        held: Usage,
+        identity: Identity | None,
+        before: int,
+        moves: bool,
+    ) -> None:
         self._ledger = ledger
         self._accounts = accounts
-        self._held = held
+        self._identity = identity
+        self._before = before
+        self._moves = moves
+        self.held = held
 
     def done(self, identity: Identity | None, *, size: int, files: int) -> None:
-        self._end(size, files)
+        heard: _Heard = None
+        if identity is not None:
+            left = max(0, (self._identity is not None) + files)
+            heard = Correction(inode_key(identity), self._before + size, left)
+        elif self._moves:
+            heard = MOVED
+        self._end(size, files, heard)
 
     def cancel(self) -> None:
-        self._end(0, 0)
+        self._end(0, 0, None)
 
-    def _end(self, size: int, files: int) -> None:
+    def _end(self, size: int, files: int, heard: _Heard) -> None:
         """Only the first time: a change counts once."""
-        accounts, self._accounts = self._accounts, []
-        self._ledger.settle(accounts, self._held, size, files)
+        accounts, self._accounts = self._accounts, ()
+        self._ledger.end(self, accounts, size, files, heard)
+
+
+class _MemoryScan:
+    """A `Scan`."""
+
+    def __init__(self, account: _Account, lock: threading.Lock, clock: Callable[[], float]) -> None:
+        self._account = account
+        self._lock = lock
+        self._clock = clock
+        self._waits: set[_MemoryChange] | None = None
+        self.name = uuid4().hex
+        self.heard: list[Correction] = []
+
+    def settle(self) -> None:
+        with self._lock:
+            if self._waits is None:
+                self._waits = set(self._account.open)
+            self._waits &= self._account.open.keys()
+            if self._waits:
+                raise NotBefore(self._clock() + _PAUSE)
+
+    def finish(self, tally: Tallied) -> Usage:
+        with self._lock:
+            heard, self.heard = self.heard, []
+            self._waits = None
+            if MOVED in heard:
+                raise Busy("a directory was moved while it was scanned, try again")
+            tally.correct(heard)
+            found = tally.total()
+            self._account.size, self._account.files = found
+            self._account.counted = True
+            self._account.scan = None
+        return found
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._account.scan = None

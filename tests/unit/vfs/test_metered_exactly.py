@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from contextlib import suppress
+from itertools import cycle
 from tempfile import mkdtemp
 from typing import Any
 
@@ -12,13 +14,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from conchgo.errors import ConchgoError, QuotaExceeded
+from conchgo.errors import Cancelled, ConchgoError, QuotaExceeded
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
+from conchgo.quota.tally import Tally
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.metered import Metered
+from conchgo.vfs.scan import count
 
 #: Storage to the domains that pay for it: a home, a folder in the user's quota, and one with limits of its own.
 CHARGES = {
@@ -26,6 +30,9 @@ CHARGES = {
     "included": Charge("folder:f", (("user:a", Limits(400, 6)), ("folder:f", Limits()))),
     "own": Charge("folder:g", (("folder:g", Limits(150, 3)),)),
 }
+
+#: Domain to the storages that are charged to it.
+DOMAINS = {"user:a": ("home", "included"), "folder:f": ("included",), "folder:g": ("own",)}
 
 storages = st.sampled_from(list(CHARGES))
 paths = st.sampled_from([b"/a", b"/b", b"/d/a", b"/d/b"]).map(VirtualPath.parse)
@@ -45,6 +52,13 @@ def found(root: str) -> Usage:
     return Usage(sum(inodes.values()), len(inodes))
 
 
+class OneByOne(Tally):
+    """Gives one directory at a time, so that a scan can be interrupted everywhere."""
+
+    def pending(self, count: int) -> Any:
+        return super().pending(1)
+
+
 class Sessions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +67,8 @@ class Sessions(RuleBasedStateMachine):
         self.plain: dict[str, LocalStorage] = {}
         self.metered: dict[str, Metered] = {}
         self.files: list[Any] = []
+        self.scan: tuple[str, Any, Tally] | None = None
+        self.domains = cycle(DOMAINS)
         for name, charge in CHARGES.items():
             os.mkdir(f"{self.top}/{name}")
             self.plain[name] = LocalStorage(f"{self.top}/{name}".encode())
@@ -63,6 +79,8 @@ class Sessions(RuleBasedStateMachine):
     def teardown(self) -> None:
         for file in self.files:
             file.close()
+        if self.scan is not None:
+            self.scan[2].close()
         for storage in self.plain.values():
             storage.close()
         shutil.rmtree(self.top)
@@ -156,6 +174,26 @@ class Sessions(RuleBasedStateMachine):
     def rmdir(self, storage: str, path: VirtualPath) -> None:
         self.attempt(lambda: self.metered[storage].rmdir(path))
 
+    @rule(steps=st.integers(1, 8))
+    def scan_on(self, steps: int) -> None:
+        """There is always a scan that goes on, of one domain after the other, by a directory or more at a time."""
+        if self.scan is None:
+            domain = next(self.domains)
+            self.scan = (domain, self.ledger.begin(domain), OneByOne())
+        domain, scan, tally = self.scan
+
+        def seen(_seen: int, left: int) -> None:
+            nonlocal steps
+            steps -= 1
+            if not steps:
+                raise Cancelled
+
+        storages = {name: self.plain[name] for name in DOMAINS[domain]}
+        with suppress(Cancelled):
+            count(scan, storages, tally, lambda work: work(), seen)
+            tally.close()
+            self.scan = None
+
     @invariant()
     def the_ledger_is_exact_and_no_limit_is_passed(self) -> None:
         domains: dict[str, Usage] = {}
@@ -172,4 +210,4 @@ class Sessions(RuleBasedStateMachine):
 
 
 TestSessions = Sessions.TestCase
-TestSessions.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSessions.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
