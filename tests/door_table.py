@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncssh
@@ -31,6 +32,7 @@ from conchgo.accounts.model import FilePattern
 from tests.interop.asyncssh_client import connected, sftp_client, symlink
 from tests.permission_table import (
     CONTENT,
+    DIRECTORY,
     IF_DENIED,
     IF_HIDDEN,
     IF_MOUNTED,
@@ -207,29 +209,72 @@ def _command(line: str) -> Callable[[SSHClientConnection], Awaitable[Any]]:
 
 
 def _scp_upload(connection: SSHClientConnection) -> Awaitable[Any]:
-    return _with_local(NEW, lambda path: asyncssh.scp(path, (connection, "file")))
+    return _with_local(lambda directory: asyncssh.scp(f"{directory}/directory/inner", (connection, "file")))
 
 
 def _scp_download(connection: SSHClientConnection) -> Awaitable[Any]:
-    return _with_local(b"", lambda path: asyncssh.scp((connection, "file"), path))
+    return _with_local(lambda directory: asyncssh.scp((connection, "file"), f"{directory}/file"))
 
 
-async def _with_local(content: bytes, use: Callable[[str], Awaitable[Any]]) -> None:
-    with NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        await use(file.name)
+def _scp_directory_upload(connection: SSHClientConnection) -> Awaitable[Any]:
+    return _with_local(lambda local: asyncssh.scp(f"{local}/directory", (connection, "directory"), recurse=True))
 
 
+def _scp_directory_download(connection: SSHClientConnection) -> Awaitable[Any]:
+    return _with_local(lambda local: asyncssh.scp((connection, "directory"), f"{local}/new", recurse=True))
+
+
+async def _with_local(use: Callable[[str], Awaitable[Any]]) -> None:
+    """In a directory of this machine that has another one with a file."""
+    with TemporaryDirectory() as local:
+        inner = Path(local, "directory", "inner")
+        inner.parent.mkdir()
+        inner.write_bytes(NEW)
+        await use(local)
+
+
+_ALL_NEW = Took.A_FILE | Took.BYTES
 _file: Tree = {b"/file": CONTENT}
+_two_files: Tree = {b"/file": CONTENT, b"/other": NEW}
+_directory: Tree = {b"/directory": DIRECTORY, b"/directory/inner": CONTENT}
 _link: Tree = {b"/file": CONTENT, b"/link": Link(b"file")}
 
 COMMANDS: Sequence[tuple[Row, Callable[[SSHClientConnection], Awaitable[Any]]]] = (
     (row("checksum", "download", "use file", _file, writes=False), _command("md5sum file")),
     (row("checksum through a link", "download", "use link, use file", _link, writes=False), _command("md5sum link")),
-    (row("scp -t", "upload", "put file", {}, writes=True, takes=Took.A_FILE | Took.BYTES), _scp_upload),
-    (row("scp -t over a file", "overwrite", "put file", _file, writes=True), _scp_upload),
+    (row("scp -t", "upload", "put file", {}, takes=_ALL_NEW), _scp_upload),
+    (row("scp -t over a file", "overwrite", "put file", _file), _scp_upload),
     (row("scp -f", "list download", "use file", _file, writes=False), _scp_download),
+    (
+        row("scp -t -r", "upload create_dirs", "put directory", {}, takes=_ALL_NEW, whole=False),
+        _scp_directory_upload,
+    ),
+    (row("scp -f -r", "list download", "look directory", _directory, writes=False), _scp_directory_download),
+    (
+        row("copy", "copy list download upload", "take file, put new", _file, takes=_ALL_NEW),
+        _command("conchgo-copy file new"),
+    ),
+    (
+        row("copy over a file", "copy list download overwrite", "use file, put other", _two_files, takes=Took.BYTES),
+        _command("conchgo-copy file other"),
+    ),
+    (
+        row(
+            "copy a directory",
+            "copy list download upload create_dirs",
+            "look directory, put n",
+            _directory,
+            takes=_ALL_NEW,
+            whole=False,
+        ),
+        _command("conchgo-copy directory n"),
+    ),
+    (row("remove", "list delete_files", "use file", _file), _command("conchgo-remove file")),
+    (row("remove a link", "list delete_files", "use link", _link), _command("conchgo-remove link")),
+    (
+        row("remove a directory", "list delete_files delete_dirs", "use directory", _directory),
+        _command("conchgo-remove directory"),
+    ),
 )
 COMMANDS_DOOR = Door(
     "commands", connected, [row for row, _ in COMMANDS], {row.name: say for row, say in COMMANDS}, _answer_in_words

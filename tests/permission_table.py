@@ -51,6 +51,8 @@ class Touch(enum.Enum):
     REACH = "reach"
     #: Read it, change it, take it away, follow it.
     USE = "use"
+    #: Read it, and if it is a directory, all that is in there.
+    TAKE = "take"
     #: Set nothing but its times.
     SET = "set"
     #: Make it, or write to it.
@@ -78,6 +80,7 @@ IF_DENIED = {
     Touch.LOOK: Answer.DONE,
     Touch.REACH: Answer.DONE,
     Touch.USE: Answer.REFUSED,
+    Touch.TAKE: Answer.REFUSED,
     Touch.SET: Answer.REFUSED,
     Touch.MAKE: Answer.REFUSED,
     Touch.PUT: Answer.REFUSED,
@@ -88,6 +91,7 @@ IF_HIDDEN = {
     Touch.LOOK: Answer.MISSING,
     Touch.REACH: Answer.MISSING,
     Touch.USE: Answer.MISSING,
+    Touch.TAKE: Answer.MISSING,
     Touch.SET: Answer.MISSING,
     Touch.MAKE: Answer.REFUSED,
     Touch.PUT: Answer.REFUSED,
@@ -99,6 +103,7 @@ IF_MOUNTED = {
     # No link in a folder leads out of it.
     Touch.REACH: Answer.DONE | Answer.REFUSED,
     Touch.USE: Answer.REFUSED | Answer.FAILED,
+    Touch.TAKE: Answer.DONE,
     Touch.SET: Answer.DONE,
     Touch.MAKE: Answer.REFUSED | Answer.FAILED,
     Touch.PUT: Answer.DONE,
@@ -117,7 +122,10 @@ class Took(enum.Flag):
 
 @dataclass(frozen=True)
 class Row:
-    """What is done at some door. `verbs` are those without any of which it is refused, and all that it needs."""
+    """What is done at some door. `verbs` are those without any of which it is refused, and all that it needs.
+
+    Where it is refused nothing has changed, if it is done as a `whole`.
+    """
 
     name: str
     verbs: frozenset[str]
@@ -125,13 +133,23 @@ class Row:
     tree: Tree
     writes: bool
     takes: Took
+    whole: bool
 
 
-def row(name: str, verbs: str, touches: str, tree: Tree, *, writes: bool, takes: Took = Took.NOTHING) -> Row:
+def row(
+    name: str,
+    verbs: str,
+    touches: str,
+    tree: Tree,
+    *,
+    writes: bool = True,
+    takes: Took = Took.NOTHING,
+    whole: bool = True,
+) -> Row:
     """`touches` is "what name", with commas between."""
     words = [touch.split() for touch in touches.split(",") if touch]
     touched = {b"/" + path.encode(): Touch(what) for what, path in words}
-    return Row(name, frozenset(verbs.split()), touched, tree, writes, takes)
+    return Row(name, frozenset(verbs.split()), touched, tree, writes, takes, whole)
 
 
 @dataclass(frozen=True)
@@ -227,8 +245,9 @@ def _row(
     tree: Tree | None = None,
     writes: bool = True,
     takes: Took = Took.NOTHING,
+    whole: bool = True,
 ) -> Operation:
-    said = row(name, verbs, touches, tree or {}, writes=writes, takes=takes)
+    said = row(name, verbs, touches, tree or {}, writes=writes, takes=takes, whole=whole)
     return Operation(**vars(said), run=run)
 
 
@@ -295,6 +314,7 @@ OPERATIONS = (
         "make file",
         _with_file(OpenOptions(read=True, write=True, create=True), _write_and_read),
         takes=Took.A_FILE | Took.BYTES,
+        whole=False,
     ),
     _row(
         "create for reading",

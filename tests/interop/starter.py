@@ -34,9 +34,8 @@ _PRELOAD = [
 class Setup:
     """What to serve, and how. `ssh` and `transfers` hold keys of the configuration's sections.
 
-    The logs are made in `state`.
-
-    `host_keys` are private keys in PEM that the server has besides the one that all tests know.
+    The logs are made in `state`. `commands` are those that are on (None: the usual ones), `host_keys` are private keys
+    in PEM that the server has besides the one that all tests know.
     """
 
     state: str
@@ -47,6 +46,7 @@ class Setup:
     grace_time: float = 3
     host_keys: tuple[bytes, ...] = ()
     folders: tuple[Folder, ...] = ()
+    commands: tuple[str, ...] | None = None
     transfers: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +74,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     from twisted.internet import reactor
 
     from conchgo.accounts.memory import MemoryAccountStore
+    from conchgo.commands.table import enabled
     from conchgo.events.audit import AuditLog
     from conchgo.service import log
     from conchgo.service.compose import assemble
@@ -95,6 +96,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
         ssh=SSHSection(**{"failure_delay": 0, **setup.ssh}),
         threads=ThreadsSection(),
         transfers=TransfersSection(**setup.transfers),
+        commands=enabled(setup.commands),
         umask=setup.umask,
         grace_time=setup.grace_time,
         audit=AuditLog(os.path.join(setup.state, "audit")),
