@@ -1,0 +1,138 @@
+"""Scans of domains that several workers and nodes change; see `conchgo.quota.sql` for how the two go together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, Row, delete, select, update
+
+from conchgo.database.clock import now
+from conchgo.database.engine import reading, writing
+from conchgo.database.owners import Owner, all_owners, is_alive
+from conchgo.database.schema import quota_leases as leases
+from conchgo.database.schema import quota_scan_log as scan_log
+from conchgo.database.schema import quota_usage as usages
+from conchgo.errors import Busy, Failure, NotBefore
+from conchgo.quota.interface import Usage
+from conchgo.quota.recovery import Look
+from conchgo.quota.scans import MOVED, Tallied
+from conchgo.quota.settling import settle_dead
+from conchgo.quota.sql import State, locked_usages
+from conchgo.quota.tally import Correction
+
+#: Seconds until one asks again whether all changes have ended: workers tell every half second.
+_PAUSE: Final = 0.1
+
+
+class SQLScans:
+    """Scans, by `owner`, who beats elsewhere. `look` is for what dead owners left: a scan must not wait for them."""
+
+    def __init__(self, engine: Engine, owner: Owner, look: Look) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._look = look
+
+    def needs(self, domain: str) -> bool:
+        with reading(self._engine) as connection:
+            row = connection.execute(select(usages).where(usages.c.domain == domain)).one_or_none()
+        return row is None or row.counted_at is None or row.rescan
+
+    def begin(self, domain: str) -> _SQLScan:
+        with writing(self._engine) as connection:
+            row = locked_usages(connection, [domain])[domain]
+            owner, _, name = (row.scan or "").partition(":")
+            if name and _is_alive(connection, owner):
+                raise Busy(f"a scan of {domain} goes on already")
+            if not name:
+                name = uuid4().hex
+                connection.execute(delete(scan_log).where(scan_log.c.domain == domain))
+            scan = _SQLScan(self._engine, self._owner.id, self._look, domain, name, doubted=row.rescan)
+            _set(connection, domain, scan=scan.holder, rescan=False)
+        return scan
+
+    def forget(self, domain: str) -> None:
+        with reading(self._engine) as connection:
+            counted = connection.execute(select(usages.c.counted_at).where(usages.c.domain == domain)).scalar()
+        if counted is not None:
+            with writing(self._engine) as connection:
+                _set(connection, domain, counted_at=None)
+
+
+class _SQLScan:
+    """A `Scan`."""
+
+    def __init__(self, engine: Engine, owner: str, look: Look, domain: str, name: str, *, doubted: bool) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._look = look
+        self._domain = domain
+        self._doubted = doubted
+        self._waits = False
+        self.name = name
+        self.holder = f"{owner}:{name}"
+
+    def settle(self) -> None:
+        if not self._waits:
+            with writing(self._engine) as connection:
+                held = leases.c.state.in_([State.HELD.value, State.RECALLED.value])
+                barrier = update(leases).where(leases.c.domain == self._domain, held)
+                connection.execute(barrier.values(state=State.BARRIER.value))
+            self._waits = True
+        settle_dead(self._engine, self._owner, self._look)
+        with reading(self._engine) as connection:
+            waited = select(leases.c.owner).where(
+                leases.c.domain == self._domain, leases.c.state == State.BARRIER.value
+            )
+            if connection.execute(waited).first() is not None:
+                raise NotBefore(time.monotonic() + _PAUSE)
+
+    def finish(self, tally: Tallied) -> Usage:
+        self._waits = False
+        with writing(self._engine) as connection:
+            self._require_own(connection)
+            heard = self._heard(connection)
+            connection.execute(delete(scan_log).where(scan_log.c.domain == self._domain))
+            found = None
+            if MOVED not in heard:
+                tally.correct(heard)
+                found = tally.total()
+                self._say(connection, found)
+        if found is None:
+            raise Busy("directories were moved while they were scanned, try again")
+        return found
+
+    def abandon(self) -> None:
+        with writing(self._engine) as connection:
+            self._require_own(connection)
+            _set(connection, self._domain, scan=None, **({"rescan": True} if self._doubted else {}))
+            connection.execute(delete(scan_log).where(scan_log.c.domain == self._domain))
+
+    def _require_own(self, connection: Connection) -> None:
+        if locked_usages(connection, [self._domain])[self._domain].scan != self.holder:
+            raise Failure(f"somebody else has taken over the scan of {self._domain}")
+
+    def _heard(self, connection: Connection) -> Sequence[Correction]:
+        rows = connection.execute(select(scan_log).where(scan_log.c.domain == self._domain).order_by(scan_log.c.at))
+        return [_correction(row) for row in rows]
+
+    def _say(self, connection: Connection, found: Usage) -> None:
+        values = {"size": found.size, "files": found.files, "counted_at": now(connection)}
+        _set(connection, self._domain, scan=None, changes=usages.c.changes + 1, **values)
+        lost = leases.c.state == State.LOST.value
+        connection.execute(delete(leases).where(leases.c.domain == self._domain, lost))
+
+
+def _correction(row: Row[Any]) -> Correction:
+    return Correction(row.inode, row.size, row.files)
+
+
+def _set(connection: Connection, domain: str, **values: Any) -> None:
+    connection.execute(update(usages).where(usages.c.domain == domain).values(**values))
+
+
+def _is_alive(connection: Connection, owner: str) -> bool:
+    known = {row.owner: row for row in all_owners(connection)}
+    return owner in known and is_alive(known[owner], now(connection))
