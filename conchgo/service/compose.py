@@ -188,7 +188,9 @@ def assemble(
     )
     factory.noisy = False
     pools = (disk, database, passwords)
-    return Server(reactor, Parts(factory, registry, listen, pools, [attendance], audit, grace_time, close))
+    # At its end attendance tells the others that this process is gone, so it is last.
+    tasks = [attendance]
+    return Server(reactor, Parts(factory, registry, listen, pools, tasks, audit, grace_time, close))
 
 
 def read_banner(path: str) -> bytes:

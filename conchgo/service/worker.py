@@ -33,16 +33,17 @@ class Worker:
         self._reactor = reactor
         self._ending = False
         self._lifeline = Lifeline(self._alone)
-        load = Load(LOAD, handover.settings.service.workers)
+        self._number = handover.number
+        self._load = load = Load(LOAD, handover.settings.service.workers)
         self._server = compose(
             reactor,
             handover.settings,
             host_keys=handover.private_keys(),
             listen={socket.name: SharedEndpoint(reactor, socket, load, handover.number) for socket in handover.sockets},
-            counted=lambda count: load.set(handover.number, count),
+            counted=self._counted,
         )
         self._server.privilegedStartService()
-        load.set(handover.number, 0)
+        self._counted(0)
 
     def run(self) -> None:
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
@@ -54,9 +55,14 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda number, frame: self._reactor.callFromThread(self._end))
         os.write(REPORTS, READY)
 
+    def _counted(self, connections: int) -> None:
+        if not self._ending:
+            self._load.set(self._number, connections)
+
     def _end(self) -> None:
         if not self._ending:
             self._ending = True
+            self._load.gone(self._number)
             self._reactor.stop()
 
     def _stop(self) -> Deferred[None]:
@@ -105,9 +111,10 @@ def main() -> None:
 
     try:
         log.begin(handover.settings.log.file, handover.settings.log.level, worker=handover.number)
-        worker = Worker(reactor, handover)
     except OSError as error:
         fail(f"log.file: {error.filename}: {error.strerror}")
+    try:
+        worker = Worker(reactor, handover)
     except StartError as error:
         fail(str(error))
     gc.collect()

@@ -123,6 +123,24 @@ def test_transfers_of_all_workers_may_finish_and_nothing_new_begins(installation
     assert [line["action"] for line in installation.audit()].count("logout") == 2 * COUNT
 
 
+def test_a_worker_may_be_renewed(installation: Installation) -> None:
+    with serving(installation, grace_time=PATIENCE) as process, ExitStack() as stack:
+        files = [client.open(f"/{number}", "w") for number, client in enumerate(sessions(stack, installation, 4))]
+        old, other = workers(process)
+        os.kill(old, signal.SIGTERM)
+        process.wait_for(process.errors, f'"seconds":{PATIENCE}.0,"worker"')
+        # What it has may be finished; what is new is for the others.
+        assert lives(stack.enter_context(sftp(installation.port, "mary", password=PASSWORD)))
+        for file in files:
+            file.write(b"a" * 100_000)
+            file.close()
+        process.wait_for(process.errors, "serves again")
+        assert other in workers(process)
+        assert len(workers(process)) == COUNT
+    for number in range(4):
+        assert (installation.state / "users" / "mary" / str(number)).stat().st_size == 100_000
+
+
 def test_a_second_sigterm_ends_all_at_once(installation: Installation) -> None:
     with serving(installation, grace_time=3600) as process, ExitStack() as stack:
         files = [client.open("/big", "w") for client in sessions(stack, installation, COUNT)]
