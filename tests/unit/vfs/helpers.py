@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conchgo.accounts.model import FilePattern
@@ -13,6 +13,7 @@ from conchgo.errors import ConchgoError
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
+from conchgo.quota.interface import Charge, Ledger
 from conchgo.vfs.compose import Mount, compose
 from conchgo.vfs.compose import View as Composition
 from conchgo.vfs.filtered import Names
@@ -41,17 +42,18 @@ class View:
     patterns: Iterable[FilePattern] = ()
     events: list[Event] = field(default_factory=list)
     uploads: UploadRules = field(default_factory=UploadRules)
+    ledger: Ledger | None = None
+    charge: Charge | None = None
 
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
         folders = {p(path): Mount(storage) for path, storage in self.folders.items()}
-        mounts = {p(b"/"): Mount(self.storage), **folders}
+        mounts = {p(b"/"): Mount(self.storage, self.charge), **folders}
         table = MountTable(mounts, shared=folders)
         permissions, names = Permissions.parse(self.rules), Names(FilePatterns.parse(self.patterns))
-        return compose(
-            Composition(mounts, permissions, IDENTITY, ORIGIN, bus, table=table, names=names, uploads=self.uploads)
-        )
+        view = Composition(mounts, permissions, IDENTITY, ORIGIN, bus, table=table, names=names)
+        return compose(replace(view, uploads=self.uploads, ledger=self.ledger))
 
 
 def view(storage: Any, rules: Mapping[str, Iterable[str]]) -> Filesystem:
