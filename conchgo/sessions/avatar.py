@@ -31,7 +31,6 @@ from conchgo.sessions.roll import Session
 from conchgo.sessions.runner import SessionRunner
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.sftp.subsystem import sftp_engine
-from conchgo.vfs.interface import Filesystem
 
 #: Bytes of a name that are repeated in messages and events, and of a command line in an event.
 _SHOWN: Final = 64
@@ -94,27 +93,23 @@ class Avatar(ConchUser):
             self._refuse("exec", str(error))
             return Notice(f"{error}.", MISUSED)
         row = self._commands.get(name)
-        if row is None:
+        files = self.files
+        if row is None or not isinstance(files, FilesystemAdapter):
             known = escaped(os.fsencode(name)[:_SHOWN]) or "an empty command"
             self._refuse("exec", f"{known}: not enabled")
             return Notice(f"{known}: not enabled on this server. `help` lists what is.", NOT_FOUND)
 
         def make() -> Program:
-            files = Files(FilesystemWork(self._filesystem(), self._runner, username, self._reactor))
+            work = Files(FilesystemWork(filesystem, self._runner, username, self._reactor))
             return CommandProgram(
                 row,
-                lambda console: Call(name, username, arguments, console, files, self._commands),
-                files,
+                lambda console: Call(name, username, arguments, console, work, self._commands),
+                work,
                 partial(self._ran, shown),
             )
 
-        username = self._origin.username
+        username, filesystem = self._origin.username, files.filesystem
         return self._session(_PROTOCOLS.get(name, "SSH"), make)
-
-    def _filesystem(self) -> Filesystem:
-        if not isinstance(self.files, FilesystemAdapter):
-            raise TypeError("commands need a session's Filesystem")
-        return self.files.filesystem
 
     def shell(self) -> Program:
         self._refuse("shell", "there is no shell")

@@ -60,7 +60,3 @@ def test_what_is_wrong_is_said(fast_service: Service, local: Path, source: str) 
     (fast_service.home / "directory").mkdir()
     assert scp(fast_service, address(fast_service, source), local / "x", status=1)
     assert not (local / "x").exists()
-
-
-def test_the_old_protocol_is_refused_with_a_hint(fast_service: Service, local: Path) -> None:
-    assert b"scp without -O" in scp(fast_service, "-O", address(fast_service, "/file"), local / "x", status=None)
