@@ -129,7 +129,7 @@ class Avatar(ConchUser):
 
     def _begun(self, session: Session, make: Callable[[], Program]) -> Program:
         try:
-            return self._registry.register(make(), lambda: self._attendance.end(session))
+            return self._registry.register(make(), partial(self._attendance.end, session))
         except BaseException:
             self._attendance.end(session)
             raise
