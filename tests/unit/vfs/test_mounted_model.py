@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -14,8 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from conchgo.errors import AlreadyExists, ConchgoError, CrossStorage, PermissionDenied, Unsupported
 from conchgo.paths import ROOT, VirtualPath
-from conchgo.storage.interface import Attributes, Create
+from conchgo.quota.interface import Charge, Limits, Usage
+from conchgo.quota.memory import MemoryLedger
+from conchgo.storage.interface import Attributes, Create, Kind, Storage
 from conchgo.storage.local import LocalStorage
+from conchgo.vfs.metered import Metered
 from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.mounted import Mounted
 from tests.contract.storage.test_equivalence import comparable
@@ -55,7 +59,7 @@ class Trees(RuleBasedStateMachine):
             self.storages.append(LocalStorage(os.path.join(self.directory, name)))
         self.one, self.home, team, nested, far = self.storages
         storages = {ROOT: self.home, **dict(zip(MOUNTS, (team, nested, far), strict=True))}
-        self.many = Mounted(storages, MountTable(storages))
+        self.many = Mounted(self.wrapped(storages), MountTable(storages))
         for path in (b"/m", b"/m/a", b"/m/a/n", b"/v", b"/v/w"):
             self.one.mkdir(p(path))
         # As they are made at a login.
@@ -65,6 +69,9 @@ class Trees(RuleBasedStateMachine):
             self.mkdir(p(path))
             self.create(p(path + b"/b"))
         self.symlink(p(b"/m/b"), p(b"/m/c"))
+
+    def wrapped(self, storages: Mapping[VirtualPath, LocalStorage]) -> Mapping[VirtualPath, Storage]:
+        return storages
 
     def teardown(self) -> None:
         for storage in self.storages:
@@ -129,8 +136,8 @@ class Trees(RuleBasedStateMachine):
         elif mount_of(old) == mount_of(new) or old.is_root or new.is_root:
             self.both(lambda storage: storage.rename(old, new, replace=replace))
         else:
-            # Of two links on the two ways the one or the other may be told: what follows them looks at both.
-            self.both(lambda storage: _first(said(lambda: storage.rename(old, new, replace=replace))))
+            # Of two reasons against it the one or the other may be told.
+            self.both(lambda storage: said(lambda: storage.rename(old, new, replace=replace)) is None)
 
     @rule(written=paths, path=others)
     def symlink(self, written: VirtualPath, path: VirtualPath) -> None:
@@ -174,11 +181,40 @@ class Trees(RuleBasedStateMachine):
                 assert self.many.lstat(point).identity == storage.lstat(ROOT).identity
 
 
-def _first(outcome: Any) -> Any:
-    return outcome[0] if isinstance(outcome, tuple) else outcome
+class CountedTrees(Trees):
+    """Each storage has a domain of its own, in which is counted what lies there, wherever it came from."""
+
+    def wrapped(self, storages: Mapping[VirtualPath, LocalStorage]) -> Mapping[VirtualPath, Storage]:
+        self.ledger = MemoryLedger()
+        for point in storages:
+            self.ledger.count(str(point), Usage(0, 0))
+        return {point: Metered(storage, self.ledger, _charge(str(point))) for point, storage in storages.items()}
+
+    @invariant()
+    def all_is_counted_where_it_lies(self) -> None:
+        if hasattr(self, "many"):
+            for point, storage in zip([ROOT, *MOUNTS], self.storages[1:], strict=True):
+                sizes = dict(_regular_files(storage, ROOT))
+                assert self.ledger.usage(str(point)) == (sum(sizes.values()), len(sizes))
 
 
+def _charge(name: str) -> Charge:
+    return Charge(name, ((name, Limits(2**40, 2**20)),))
+
+
+def _regular_files(storage: LocalStorage, directory: VirtualPath) -> Iterator[tuple[tuple[int, int], int]]:
+    """Identities and sizes."""
+    with closing(storage.scan(directory)) as listing:
+        entries = [(entry.name, entry.stat) for entry in listing if entry.stat is not None]
+    for name, stat in entries:
+        if stat.kind is Kind.FILE:
+            yield stat.identity, stat.size
+        elif stat.kind is Kind.DIRECTORY:
+            yield from _regular_files(storage, directory / name)
+
+
+bounded = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 TestTrees = Trees.TestCase
-TestTrees.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestTrees.settings = bounded
+TestCountedTrees = CountedTrees.TestCase
+TestCountedTrees.settings = bounded
