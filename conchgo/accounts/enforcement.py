@@ -47,9 +47,6 @@ HARMLESS_IN_FOLDER: Final = frozenset(
 _NOT_YET: Final = (
     "quota_size",
     "quota_files",
-    "upload_data_transfer",
-    "download_data_transfer",
-    "total_data_transfer",
 )
 
 

@@ -13,8 +13,10 @@ from conchgo.errors import NotBefore
 _SAVED: Final = 0.1
 #: Seconds that who waits comes late on purpose, to find something saved up for more than one small request.
 _LATE: Final = 0.01
-#: Seconds after which he asks again, however many there are before him; and after which he must have gone away.
+#: Seconds after which he asks again, however many there are before him.
 _LONGEST: Final = 1.0
+#: Who has not asked again so many seconds after his time has gone away.
+_GONE: Final = 0.25
 
 
 class Turn:
@@ -47,7 +49,8 @@ class Bucket:
         self._lock = threading.Lock()
         #: Until then it is paid for what was taken.
         self._paid = 0.0
-        #: Seconds that the last one took.
+        #: Who took something last: at his turn he goes on until something is owed. And how many seconds that took.
+        self._last: Turn | None = None
         self._cost = 0.0
         #: In the order in which they came; a dictionary is a set that keeps it.
         self._waiting: dict[Turn, None] = {}
@@ -57,7 +60,7 @@ class Bucket:
         return self._paid > self._now()
 
     def take(self, count: int, turn: Turn) -> None:
-        """Raises NotBefore: something is still owed; nothing was taken.
+        """Raises NotBefore: something is still owed, or somebody who came earlier is due; nothing was taken.
 
         Those who wait are told to come one after the other, each when what those before him took will be paid.
         """
@@ -65,11 +68,15 @@ class Bucket:
             return
         with self._lock:
             now = self._now()
-            if now < self._paid:
-                wait = _LATE + self._before(turn, now) * max(self._cost, _LATE)
-                turn.at = self._paid + min(wait, _LONGEST)
+            before = self._before(turn, now)
+            others_turn = before and before[0].at <= now + _LATE and turn is not self._last
+            if now < self._paid or others_turn:
+                self._waiting.setdefault(turn)
+                wait = _LATE + len(before) * max(self._cost, _LATE)
+                turn.at = max(now, self._paid) + min(wait, _LONGEST)
                 raise NotBefore(turn.at)
             self._waiting.pop(turn, None)
+            self._last = turn
             self._cost = self._seconds(count)
             self._paid = max(self._paid, now - _SAVED) + self._cost
 
@@ -79,18 +86,17 @@ class Bucket:
             with self._lock:
                 self._paid -= self._seconds(count)
 
-    def _before(self, turn: Turn, now: float) -> int:
-        """How many came earlier and still wait; `turn` waits from now on."""
-        self._waiting.setdefault(turn)
-        count = 0
+    def _before(self, turn: Turn, now: float) -> list[Turn]:
+        """Those who came earlier and still wait."""
+        before = []
         for other in list(self._waiting):
             if other is turn:
                 break
-            if other.at + _LONGEST < now:
+            if other.at + _GONE < now:
                 del self._waiting[other]
             else:
-                count += 1
-        return count
+                before.append(other)
+        return before
 
     def _seconds(self, count: int) -> float:
         return count * max(1, self._divisor()) / self.rate

@@ -25,7 +25,8 @@ from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.events.lines import STANDARD_ERROR, LineFile
 from conchgo.quota.throttles import Throttles
-from conchgo.quota.transfers import MemoryTransferCounter
+from conchgo.quota.transfers import MemoryTransferCounter, TransferCounter
+from conchgo.quota.transfers_sql import SQLTransferCounter
 from conchgo.service.accounts import make_directory, open_database
 from conchgo.service.algorithms import algorithm_set
 from conchgo.service.commands import enabled_commands
@@ -78,6 +79,7 @@ def compose(
         reactor,
         store=SQLAccountStore(engine),
         roll=SQLRoll(engine, _owner(engine, settings)),
+        counter=SQLTransferCounter(engine),
         host_keys=_host_keys(settings.ssh.host_key_directory) if host_keys is None else host_keys,
         listen=listen,
         ssh=settings.ssh,
@@ -120,6 +122,7 @@ def assemble(
     *,
     store: AccountStore,
     roll: Roll,
+    counter: TransferCounter | None = None,
     host_keys: Sequence[Key],
     listen: Mapping[str, IStreamServerEndpoint],
     ssh: SSHSection,
@@ -134,7 +137,7 @@ def assemble(
     counted: Callable[[int], None] = lambda count: None,
     close: Callable[[], None] = lambda: None,
 ) -> Server:
-    """A server from its parts, wherever they come from.
+    """A server from its parts, wherever they come from. Without a `counter` transfers count as long as it runs.
 
     Raises:
         StartError: the algorithms that `ssh` lists are not known, or of no use with these host keys.
@@ -154,7 +157,7 @@ def assemble(
         disk=disk,
         views=Views(
             bus,
-            Throttles(MemoryTransferCounter(), attendance.workers_of),
+            Throttles(counter or MemoryTransferCounter(), attendance.workers_of),
             upload_mode=UploadMode(transfers.upload_mode),
             setstat_mode=SetstatMode(transfers.setstat_mode),
         ),

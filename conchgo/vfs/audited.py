@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from conchgo.errors import ConchgoError, NotBefore, NotFound, PermissionDenied, WouldBlock
+from conchgo.errors import ConchgoError, NotBefore, NotFound, PermissionDenied, QuotaExceeded, WouldBlock
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
@@ -77,6 +77,9 @@ class AuditedFile:
         self.stat_now = file.stat_now
         self.immediate = file.immediate
         self.portion = file.portion
+
+    def limit_reached(self, error: QuotaExceeded) -> ConchgoError:
+        return self._file.limit_reached(error)
 
     @property
     def inside(self) -> Inside:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn
 
 from conchgo.accounts.permissions import Permissions
-from conchgo.errors import AlreadyExists, PermissionDenied, Unsupported
+from conchgo.errors import AlreadyExists, ConchgoError, PermissionDenied, QuotaExceeded, Unsupported
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import (
     Attributes,
@@ -22,6 +22,7 @@ from conchgo.storage.interface import (
     SymbolicLinks,
 )
 from conchgo.vfs.setstat import SetstatMode
+from conchgo.vfs.upload_files import Upload
 
 #: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
 _GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})
@@ -86,6 +87,9 @@ class AuthorisedFile:
     @property
     def inside(self) -> AuthorisedFile:
         return self
+
+    def limit_reached(self, error: QuotaExceeded) -> ConchgoError:
+        return self._file.limit_reached(error) if isinstance(self._file, Upload) else error
 
     def set_attributes(self, changes: Attributes) -> None:
         needed = verbs_to_change(changes)

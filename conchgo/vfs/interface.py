@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from conchgo.errors import ConchgoError, QuotaExceeded
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, Entry, FileStat, Kind, Listing, Space, StorageFile
 
@@ -38,6 +39,10 @@ class File(StorageFile, Protocol):
     @property
     def portion(self) -> int | None:
         """Bytes that one write had better carry at most, because they must wait for their time; None: any number."""
+        ...
+
+    def limit_reached(self, error: QuotaExceeded) -> ConchgoError:
+        """A limit from above ends an upload: what the client is told, with what becomes of the file."""
         ...
 
     @property

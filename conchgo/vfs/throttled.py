@@ -42,7 +42,6 @@ class ThrottledFile:
 
     def __init__(self, file: File, throttle: Throttle) -> None:
         self._file = file
-        self._refusal: str | None = None
         self._down = _Meter(throttle.download)
         self._up = _Meter(throttle.upload)
         rate = throttle.upload.bucket.rate
@@ -54,7 +53,10 @@ class ThrottledFile:
         self.space = file.space
         self.sync = file.sync
         self.abandon = file.abandon
+        self.close = file.close
+        self.close_now = file.close_now
         self.inside = file.inside
+        self.limit_reached = file.limit_reached
 
     def pread(self, length: int, offset: int) -> bytes:
         count = 0
@@ -106,10 +108,11 @@ class ThrottledFile:
         self._up.begin(count)
         try:
             self._up.moved(count)
-        except BaseException as error:
+        except QuotaExceeded as error:
             self._up.not_moved(count)
-            if isinstance(error, QuotaExceeded):
-                self._refusal = error.text
+            raise self._file.limit_reached(error) from error
+        except BaseException:
+            self._up.not_moved(count)
             raise
         try:
             write(*args, **kwargs)
@@ -117,17 +120,6 @@ class ThrottledFile:
             # It will be asked again.
             self._up.undo(count)
             raise
-
-    def close(self) -> None:
-        """What was refused here is missing in the file, and only here it is known."""
-        if self._refusal is None:
-            self._file.close()
-        else:
-            self._file.abandon()
-            raise QuotaExceeded(self._refusal)
-
-    def close_now(self) -> bool:
-        return self._refusal is None and self._file.close_now()
 
 
 class _Meter:

@@ -78,6 +78,10 @@ class Upload:
             self._wrote(end)
         return done
 
+    def limit_reached(self, error: QuotaExceeded) -> ConchgoError:
+        """As `conchgo.vfs.interface.File.limit_reached`."""
+        return self._failed(error)
+
     def append(self, data: memoryview) -> None:
         try:
             self._begin(None)

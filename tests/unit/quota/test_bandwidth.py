@@ -43,15 +43,15 @@ def test_without_a_rate_everything_passes(time: Time) -> None:
 
 
 def test_the_next_one_waits_until_the_last_is_paid(time: Time) -> None:
-    bucket = bucket_of(1000, time)
+    bucket, turn = bucket_of(1000, time), Turn()
     time.now += 1
     assert wait(bucket, 2000) == 0
     assert bucket.owes
     # 0.1 s of the rate were saved up.
-    assert wait(bucket, 1) == pytest.approx(time.now + 1.91)
+    assert wait(bucket, 1, turn) == pytest.approx(time.now + 1.91)
     time.now += 1.9001
     assert not bucket.owes
-    assert wait(bucket, 1) == 0
+    assert wait(bucket, 1, turn) == 0
 
 
 def test_what_was_not_moved_is_not_paid(time: Time) -> None:
@@ -96,29 +96,38 @@ def test_those_who_wait_get_turns_one_after_the_other(time: Time) -> None:
 
 
 def test_who_came_too_early_keeps_his_place(time: Time) -> None:
+    bucket, first, second, third = bucket_of(1000, time), Turn(), Turn(), Turn()
+    bucket.take(300, Turn())
+    for turn in (first, second):
+        assert wait(bucket, 300, turn)
+    time.now = first.at
+    bucket.take(700, first)
+    time.now = second.at
+    assert time.now < wait(bucket, 300, second) < wait(bucket, 300, third) < wait(bucket, 300, first)
+
+
+def test_nobody_pushes_in_when_somebody_is_due_who_came_earlier(time: Time) -> None:
     bucket, first, second = bucket_of(1000, time), Turn(), Turn()
     bucket.take(300, Turn())
-    wait(bucket, 300, first)
-    at = wait(bucket, 300, second)
-    time.now = first.at
-    bucket.take(700, Turn())
-    assert wait(bucket, 300, second) > wait(bucket, 300, first) > at
+    assert wait(bucket, 300, first)
+    time.now = first.at + 0.001
+    assert wait(bucket, 10, second) > time.now
+    for _ in range(2):
+        assert wait(bucket, 5, first) == 0, "at his turn he goes on until something is owed"
 
 
 def test_those_who_went_away_hold_nobody_up_for_long(time: Time) -> None:
-    bucket, stays = bucket_of(1000, time), Turn()
+    bucket, stays, start = bucket_of(1000, time), Turn(), time.now
     bucket.take(300, Turn())
     for _ in range(100):
         wait(bucket, 300)
-    assert wait(bucket, 300, stays) - time.now < 1.3
-    time.now = stays.at
-    bucket.take(300, stays)
-    time.now += 1.2
-    bucket.take(2000, stays)
-    assert wait(bucket, 300, stays) == pytest.approx(time.now + 1.9, abs=0.02), "they are forgotten"
+    while at := wait(bucket, 300, stays):
+        time.now = at
+    assert time.now < start + 2.5
+    assert wait(bucket, 300, stays) < time.now + 0.3, "they are forgotten"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=8), st.floats(0, 0.01), st.integers(100, 10**6))
 def test_many_transfers_together_get_the_rate_and_each_its_part(sizes: list[int], late: float, rate: int) -> None:
     """Each asks for its size (in 1/10,000 of the rate) again and again, as soon as it may; timers are late."""
@@ -139,5 +148,5 @@ def test_many_transfers_together_get_the_rate_and_each_its_part(sizes: list[int]
     largest = max(count for _, _, count in asking)
     assert moved <= rate * (30 + 0.2) + largest
     assert moved >= 0.9 * rate * 30
-    assert min(served) >= 0.5 * rate * 30 / largest / len(sizes) - 1, "half of what all had, were all requests as large"
+    assert min(served) >= 0.25 * rate * 30 / largest / len(sizes) - 1, "of what each had, were all requests as large"
     assert rounds < 4 * sum(served) + 30 * 20 * len(sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -224,29 +225,43 @@ def test_a_download_ends_where_the_quota_does_and_gives_nothing_more(way: str) -
     assert bench.transferred() == Transferred(0, MB)
 
 
-def test_an_upload_ends_where_the_quota_does_and_writes_nothing_more() -> None:
+@pytest.mark.parametrize(("mode", "old"), [("direct", 0), ("atomic", 100 * KB), ("resume", 100 * KB)])
+@pytest.mark.parametrize("way", ["pwritev", "append"])
+def test_an_upload_ends_where_the_quota_does_and_leaves_nothing_half_done(mode: str, old: int, way: str) -> None:
     bench = Bench(upload_data_transfer=1)
-    file = bench.fs.open(p(b"/new"), CREATE)
+    fs = compose(replace(bench.view, throttle=bench.throttle, uploads=UploadRules(UploadMode(mode))))
+    for path in (b"/new", b"/f"):
+        file = fs.open(p(path), CREATE)
+        file.pwritev(data(MB // 4), 0)
+        too_much = partial(file.pwritev, data(MB), 9) if way == "pwritev" else partial(file.append, data(2 * MB)[0])
+        with pytest.raises(QuotaExceeded, match=r"quota exceeded: .* upload data transfer left; (what was|nothing)"):
+            too_much()
+        with pytest.raises(QuotaExceeded, match="; "):
+            file.pwritev(data(1), 0)
+        assert not file.close_now()
+        with pytest.raises(QuotaExceeded, match="; "):
+            file.close()
+    assert [_size_of(fs, path) for path in (b"/new", b"/f")] == [0, old]
+    closes = [event.status for event in bench.events if event.action == "close"]
+    assert closes == ["failed", "failed"]
+
+
+def _size_of(fs: Filesystem, path: bytes) -> int:
+    """0 where there is nothing."""
+    found = fs.peek(p(path))
+    return 0 if found is None else found.size
+
+
+def test_a_file_that_is_worked_on_in_place_keeps_what_fitted() -> None:
+    bench = Bench(upload_data_transfer=1)
+    file = bench.fs.open(p(b"/new"), replace(CREATE, read=True))
     file.pwritev(data(MB - 10), 0)
     with pytest.raises(QuotaExceeded, match=r"quota exceeded: .* upload"):
         file.pwritev(data(11), MB - 10)
-    assert file.stat().size == MB - 10
-    assert not file.close_now()
-    with pytest.raises(QuotaExceeded, match=r"quota exceeded: .* upload"):
-        file.close()
-    assert [(event.action, event.status) for event in bench.events] == [("open", "ok"), ("close", "failed")]
-    assert bench.transferred() == Transferred(MB - 10, 0)
-
-
-def test_an_atomic_upload_that_ends_there_replaces_nothing() -> None:
-    bench = Bench(upload_data_transfer=1)
-    fs = compose(replace(bench.view, throttle=bench.throttle, uploads=UploadRules(UploadMode.ATOMIC)))
-    file = fs.open(p(b"/f"), CREATE)
-    with pytest.raises(QuotaExceeded):
-        file.pwritev(data(MB + 1), 0)
-    with pytest.raises(QuotaExceeded):
-        file.close()
-    assert fs.stat(p(b"/f")).size == 100 * KB
+    file.pwritev(data(10), MB - 10)
+    file.close()
+    assert bench.fs.stat(p(b"/new")).size == MB
+    assert bench.transferred() == Transferred(MB, 0)
 
 
 def test_who_has_nothing_left_opens_nothing_for_it() -> None:
