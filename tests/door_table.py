@@ -7,8 +7,8 @@ user, and what comes of each operation of `permission_table` then, whatever the 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,10 @@ from asyncssh import (
 )
 
 from conchgo.accounts.model import FilePattern
-from tests.interop.asyncssh_client import connected, sftp_client, symlink
+from conchgo.sftp import constants as c
+from conchgo.sftp.codec import string, uint32, uint64
+from tests.interop.asyncssh_client import Wire, connected, sftp_client, symlink, wire
+from tests.interop.service import Target
 from tests.permission_table import (
     CONTENT,
     DIRECTORY,
@@ -54,6 +57,13 @@ OWNER = os.geteuid(), os.getegid()
 Words = Mapping[str, Callable[[Any], Awaitable[Any]]]
 
 
+_ALL_NEW = Took.A_FILE | Took.BYTES
+_file: Tree = {b"/file": CONTENT}
+_two_files: Tree = {b"/file": CONTENT, b"/other": NEW}
+_directory: Tree = {b"/directory": DIRECTORY, b"/directory/inner": CONTENT}
+_link: Tree = {b"/file": CONTENT, b"/link": Link(b"file")}
+
+
 @dataclass(frozen=True)
 class Door:
     """`rows` are what can be done there, and `words` how, by the row's name.
@@ -76,7 +86,7 @@ async def said(door: Door, client: Any, row: Row) -> Answer:
     """What comes of it."""
     try:
         await door.words[row.name](client)
-    except (asyncssh.Error, OSError, CommandFailed) as error:
+    except (asyncssh.Error, OSError, CommandFailed, Answered) as error:
         return door.answer(error)
     return Answer.DONE
 
@@ -177,12 +187,50 @@ SFTP_EXTENSIONS: Words = {
     "chown a link itself": lambda client: client.chown(b"link", *OWNER, follow_symlinks=False),
     "utimes of a link itself": lambda client: client.utime(b"link", (1, 2), follow_symlinks=False),
     "space": lambda client: client.statvfs(b"file"),
+    "copy-data": lambda client: client.remote_copy(b"file", b"new"),
+    "copy-data over a file": lambda client: client.remote_copy(b"file", b"other"),
 }
 
-SFTP_DOOR = Door("sftp", sftp_client, OPERATIONS, {**SFTP, **SFTP_EXTENSIONS}, _sftp_answer)
+#: What is no operation of a filesystem: both files are opened, and the server copies.
+_COPIES = (
+    row("copy-data", "download upload", "use file, make new", _file, takes=_ALL_NEW),
+    row("copy-data over a file", "download overwrite", "use file, make other", _two_files, takes=Took.BYTES),
+)
+SFTP_DOOR = Door("sftp", sftp_client, (*OPERATIONS, *_COPIES), {**SFTP, **SFTP_EXTENSIONS}, _sftp_answer)
 #: The same through a plain Conch ISFTPServer, which has no extensions.
 _IN_VERSION_3 = [operation for operation in OPERATIONS if operation.name in SFTP]
 GENERIC_SFTP_DOOR = Door("generic sftp", sftp_client, _IN_VERSION_3, SFTP, _sftp_answer)
+
+
+# What no client of ours asks: packets of SFTP's extensions.
+
+
+class Answered(Exception):
+    """With a status that is no success, and its text."""
+
+
+@asynccontextmanager
+async def _greeted(target: Target, **login: Any) -> AsyncIterator[Wire]:
+    async with wire(target, **login) as packets:
+        await packets.greet()
+        yield packets
+
+
+async def _check_file(packets: Wire) -> None:
+    reply = await packets.ask_extended(
+        b"check-file-name", string(b"file"), string(b"sha256"), uint64(0), uint64(0), uint32(0)
+    )
+    if reply.kind == c.FXP_STATUS:
+        raise Answered(reply.code)
+
+
+def _answer_of_status(error: Exception) -> Answer:
+    (code,) = error.args
+    return {c.FX_PERMISSION_DENIED: Answer.REFUSED, c.FX_NO_SUCH_FILE: Answer.MISSING}.get(code, Answer.FAILED)
+
+
+_CHECK_FILE = row("check-file", "download", "use file", _file, writes=False)
+PACKETS_DOOR = Door("sftp packets", _greeted, [_CHECK_FILE], {_CHECK_FILE.name: _check_file}, _answer_of_status)
 
 
 # Commands.
@@ -233,12 +281,6 @@ async def _with_local(use: Callable[[str], Awaitable[Any]]) -> None:
         await use(local)
 
 
-_ALL_NEW = Took.A_FILE | Took.BYTES
-_file: Tree = {b"/file": CONTENT}
-_two_files: Tree = {b"/file": CONTENT, b"/other": NEW}
-_directory: Tree = {b"/directory": DIRECTORY, b"/directory/inner": CONTENT}
-_link: Tree = {b"/file": CONTENT, b"/link": Link(b"file")}
-
 COMMANDS: Sequence[tuple[Row, Callable[[SSHClientConnection], Awaitable[Any]]]] = (
     (row("checksum", "download", "use file", _file, writes=False), _command("md5sum file")),
     (row("checksum through a link", "download", "use link, use file", _link, writes=False), _command("md5sum link")),
@@ -280,7 +322,7 @@ COMMANDS_DOOR = Door(
     "commands", connected, [row for row, _ in COMMANDS], {row.name: say for row, say in COMMANDS}, _answer_in_words
 )
 
-DOORS = (SFTP_DOOR, GENERIC_SFTP_DOOR, COMMANDS_DOOR)
+DOORS = (SFTP_DOOR, GENERIC_SFTP_DOOR, PACKETS_DOOR, COMMANDS_DOOR)
 
 
 # What holds for a user, and where.

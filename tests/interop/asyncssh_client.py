@@ -103,6 +103,6 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(target: Target) -> AsyncIterator[Wire]:
-    async with connected(target) as connection:
+async def wire(target: Target, **login: Any) -> AsyncIterator[Wire]:
+    async with connected(target, **login) as connection:
         yield Wire(await connection.create_process(subsystem="sftp", encoding=None))
