@@ -17,6 +17,8 @@ from conchgo.vfs.removing import Removal
 
 #: Seconds of work for one way to a thread: others get their turn, and who leaves ends the work.
 _TURN: Final = 0.05
+#: Seconds from one line of progress to the next.
+_PROGRESS: Final = 0.5
 #: Failures that are told one by one.
 _MOST_TOLD: Final = 100
 
@@ -28,18 +30,28 @@ class _Steps(Protocol):
 
     def step(self) -> bool: ...
 
+    @property
+    def done(self) -> str:
+        """What was done so far."""
+        ...
+
 
 async def _done(call: Call, work: _Steps) -> int:
     """Work to the end, and tell what fails; the count of that."""
     failed = 0
+    shown_at = time.monotonic()
     while True:
         more = await call.files.hop(_some, work)
+        if time.monotonic() - shown_at >= _PROGRESS:
+            shown_at = time.monotonic()
+            call.console.progress(work.done)
         for path, error in work.failures:
             failed += 1
             if failed <= _MOST_TOLD:
                 call.console.error(f"{call.name}: {path}: {error.text}")
         work.failures.clear()
         if not more:
+            call.console.progress("")
             return failed
         # A client that takes no output still wants the work done; one that left does not.
         if call.console.gone:
@@ -64,7 +76,7 @@ async def _remove(call: Call) -> int:
         raise
     except ConchgoError as error:
         return _complain(call, text, error)
-    return await _sum_up(call, f"{work.removed} removed", failed)
+    return await _sum_up(call, work.done, failed)
 
 
 async def _copy(call: Call) -> int:
@@ -81,8 +93,7 @@ async def _copy(call: Call) -> int:
         raise
     except ConchgoError as error:
         return _complain(call, f"{source_text} to {target_text}", error)
-    skipped = f", {work.skipped} links and special files passed over" if work.skipped else ""
-    return await _sum_up(call, f"{work.copied} files with {work.bytes_copied} bytes copied{skipped}", failed)
+    return await _sum_up(call, work.done, failed)
 
 
 def _target(

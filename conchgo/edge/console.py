@@ -89,6 +89,11 @@ class Console:
         """One line on standard error. A terminal in raw mode needs the carriage return, nothing else minds it."""
         self._stream.write_error(text.encode("utf-8", "surrogateescape") + b"\r\n")
 
+    def progress(self, text: str) -> None:
+        """Where somebody looks, in the place of the last such line; empty to take that away."""
+        if self._stream.terminal:
+            self._stream.write_error(b"\r" + text.encode() + b"\x1b[K")
+
     # For the program
 
     def data_received(self, data: Buffer) -> None:

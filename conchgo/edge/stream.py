@@ -18,6 +18,11 @@ class Stream(Protocol):
         """Whether more output waits than the peer and the socket take: write no more until `Program.drained`."""
         ...
 
+    @property
+    def terminal(self) -> bool:
+        """Whether somebody looks: the peer has a terminal."""
+        ...
+
     def write(self, *data: Buffer) -> None:
         """Send to the peer's standard output. Always taken; look at `congested` before making more."""
         ...

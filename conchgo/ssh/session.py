@@ -47,6 +47,7 @@ class SessionChannel(FlowChannel):
         self._environment: dict[bytes, bytes] = {}
         self._program: Program | None = None
         self.requests = 0
+        self.terminal = False
 
     @property
     def busy(self) -> bool:
@@ -98,8 +99,13 @@ class SessionChannel(FlowChannel):
         self._environment[name] = value
         return True
 
+    def _pty(self, fields: Reader) -> bool:
+        """No terminal is made: what matters is that the client has one."""
+        self.terminal = True
+        return True
+
     def _ignore(self, fields: Reader) -> bool:
-        """Taken and without effect: a program here has no terminal, and reacts to no signal."""
+        """Taken and without effect: no program here asks how large a terminal is, or reacts to a signal."""
         return True
 
     def _reply(self, want_reply: bool, success: bool) -> None:
@@ -142,7 +148,7 @@ _STARTS: Final[Mapping[bytes, Callable[[SessionChannel, Reader], Callable[[], Pr
 
 _ACCEPTS: Final[Mapping[bytes, Callable[[SessionChannel, Reader], bool]]] = {
     b"env": SessionChannel._env,
-    b"pty-req": SessionChannel._ignore,
+    b"pty-req": SessionChannel._pty,
     b"window-change": SessionChannel._ignore,
     b"signal": SessionChannel._ignore,
 }

@@ -51,6 +51,12 @@ class TreeCopy:
         self._tasks: list[_Directory | _File] = []
         self._pending: list[tuple[VirtualPath, VirtualPath]] = []
 
+    @property
+    def done(self) -> str:
+        """For people."""
+        skipped = f", {self.skipped} links and special files passed over" if self.skipped else ""
+        return f"{self.copied} files with {self.bytes_copied} bytes copied{skipped}"
+
     def step(self) -> bool:
         """Do a little; whether there is more to do.
 

@@ -41,6 +41,11 @@ class Removal:
         self.removed = 0
         self.failures: list[tuple[VirtualPath, ConchgoError]] = []
 
+    @property
+    def done(self) -> str:
+        """For people."""
+        return f"{self.removed} removed"
+
     def step(self) -> bool:
         """Do a little; whether there is more to do."""
         if not self._begun:

@@ -30,6 +30,8 @@ EVERYTHING: Mapping[str, tuple[str, ...]] = {"/": ("*",)}
 class Channel:
     """A `Stream`: what a client gets."""
 
+    terminal = False
+
     def __init__(self) -> None:
         self.congested = False
         self.output = bytearray()

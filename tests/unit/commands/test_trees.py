@@ -209,3 +209,15 @@ def test_too_few_or_too_many_words(home, name, words) -> None:
     assert channel.status == 2
     assert len(channel.complaints) == 1
     assert content(home) == before
+
+
+def test_progress_is_shown_on_a_terminal_only(home, monkeypatch) -> None:
+    monkeypatch.setattr("conchgo.commands.trees._PROGRESS", 0)
+    monkeypatch.setattr("conchgo.commands.trees._TURN", 0)
+    for terminal in (False, True):
+        monkeypatch.setattr("tests.unit.commands.running.Channel.terminal", terminal, raising=False)
+        channel = run(served(home), "conchgo-copy", "source/", f"target-{terminal}")
+        assert channel.status == 0
+        assert bool(channel.errors) == terminal
+    assert b"\r1 files with " in channel.errors
+    assert channel.errors.endswith(b"\r\x1b[K")
