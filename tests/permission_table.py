@@ -1,7 +1,7 @@
 """Every operation of a session's filesystem, the verbs that it needs, and what it does with which name.
 
 A row says what lies in the tree beforehand, and how to do the operation on a `Filesystem`. Tests over the wire
-(`door_table`) take a row's name, tree, verbs and names, and do the operation in their own words.
+(`doors`) take a row's name, tree, verbs and names, and do the operation in their own words.
 """
 
 from __future__ import annotations

@@ -14,19 +14,8 @@ import pytest
 from conchgo.accounts.model import Filters, Folder, VirtualFolder
 from conchgo.commands.table import ALL
 from conchgo.storage.local import LocalStorage
-from tests.door_table import (
-    DOORS,
-    FOLDER,
-    GENERIC_SFTP_DOOR,
-    HOME,
-    PLACES,
-    PROTECTIONS,
-    SFTP_DOOR,
-    Door,
-    Place,
-    Protection,
-    said,
-)
+from tests.door_table import FOLDER, HOME, PLACES, PROTECTIONS, Place, Protection
+from tests.doors import DOORS, GENERIC_SFTP_DOOR, SFTP_DOOR, Door, said
 from tests.interop.asyncssh_client import in_loop
 from tests.interop.service import Servers
 from tests.interop.starter import FAST, GENERIC
