@@ -68,8 +68,11 @@ class TransferCounter(Protocol):
         """What was counted so far. Raises Failure."""
         ...
 
-    def reset(self, username: str) -> None:
-        """Count from 0 again; what workers have taken they may still transfer. Raises Failure."""
+    def reset(self, username: str) -> bool:
+        """Count from 0 again, and say whether anything was counted; what workers have taken they may still transfer.
+
+        Raises Failure.
+        """
         ...
 
 
@@ -100,13 +103,13 @@ class MemoryTransferCounter:
 
     def give_back(self, username: str, unused: Transferred) -> None:
         with self._lock:
-            self._counts[username, Direction.UPLOAD] -= unused.upload
-            self._counts[username, Direction.DOWNLOAD] -= unused.download
+            for direction, count in zip(Direction, unused, strict=True):
+                self._counts[username, direction] = max(0, self._counts[username, direction] - count)
 
-    def reset(self, username: str) -> None:
+    def reset(self, username: str) -> bool:
         with self._lock:
-            for direction in Direction:
-                del self._counts[username, direction]
+            counted = [self._counts.pop((username, direction), 0) for direction in Direction]
+        return any(counted)
 
     def transferred(self, username: str) -> Transferred:
         return Transferred(*(self._counts[username, direction] for direction in Direction))

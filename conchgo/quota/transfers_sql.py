@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -15,12 +16,19 @@ from conchgo.quota.transfers import Direction, TransferLimits, Transferred, chun
 
 _OF_USER: Final = transfer_usage.c.username == bindparam("of")
 _FIND: Final = select(transfer_usage.c.upload, transfer_usage.c.download).where(_OF_USER)
+
+
+def _at_least_0(count: ColumnElement[int]) -> ColumnElement[int]:
+    """What is given back may have been forgotten meanwhile."""
+    return case((count < 0, 0), else_=count)
+
+
 _ADD: Final = (
     update(transfer_usage)
     .where(_OF_USER)
     .values(
-        upload=transfer_usage.c.upload + bindparam("uploaded"),
-        download=transfer_usage.c.download + bindparam("downloaded"),
+        upload=_at_least_0(transfer_usage.c.upload + bindparam("uploaded")),
+        download=_at_least_0(transfer_usage.c.download + bindparam("downloaded")),
     )
 )
 _RESET: Final = update(transfer_usage).where(_OF_USER).values(upload=0, download=0)
@@ -57,9 +65,16 @@ class SQLTransferCounter:
             row = connection.execute(_FIND, {"of": username}).one_or_none()
         return Transferred() if row is None else Transferred(*row)
 
-    def reset(self, username: str) -> None:
+    def reset(self, username: str) -> bool:
         with writing(self._engine) as connection:
-            connection.execute(_RESET, {"of": username})
+            return connection.execute(_RESET, {"of": username}).rowcount > 0
+
+    def all_transferred(self) -> Sequence[tuple[str, Transferred]]:
+        """Of everybody of whom something was counted, by name. Raises Failure."""
+        table = transfer_usage
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(table.c.username, table.c.upload, table.c.download).order_by("username"))
+            return [(row.username, Transferred(row.upload, row.download)) for row in rows]
 
 
 def _locked(connection: Connection, username: str) -> Transferred:

@@ -88,8 +88,9 @@ def test_what_was_not_transferred_comes_back(another: Maker) -> None:
 def test_it_can_begin_again(another: Maker) -> None:
     counter = another()
     counter.take("ada", UP, 600, TransferLimits(upload=600))
-    counter.reset("ada")
-    counter.reset("bob")
+    assert counter.reset("ada")
+    assert not counter.reset("bob")
+    counter.give_back("ada", Transferred(600, 1))
     assert counter.transferred("ada") == Transferred(0, 0)
     assert counter.take("ada", UP, 600, TransferLimits(upload=600)) == 600
 
