@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from conchgo.errors import AlreadyExists, ConchgoError, Failure, NotBefore, QuotaExceeded
 from conchgo.paths import VirtualPath
-from conchgo.storage.interface import Attributes, Storage, StorageFile
+from conchgo.storage.interface import Attributes, FileStat, Storage, StorageFile
 from conchgo.vfs.open_uploads import OpenUploads
 from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
@@ -254,13 +254,14 @@ class DirectUpload(Upload):
 class AtomicUpload(Upload):
     """Written to a temporary in the same directory, which is renamed to `path` when it is closed.
 
-    Where the upload fails, or is abandoned, the temporary is removed and what was at `path` stays as it is; with
-    UploadMode.RESUME that is so only where a limit ended the upload, or nothing was written.
+    Where the upload fails, or is abandoned, the temporary is removed and what was at `path` stays as it is. With
+    UploadMode.RESUME that is so only where a limit ended the upload, nothing was written, or somebody else changed the
+    file meanwhile: perhaps the client, which came back long before its first connection was known to be lost.
 
-    `replace` says whether it may replace what is at `path` by then.
+    `replaced` is the file that was at `path`, `replace` says whether what is there by then may be replaced.
     """
 
-    __slots__ = ("_name", "_opened", "_storage", "removed", "replace")
+    __slots__ = ("_name", "_opened", "_replaced", "_storage", "removed", "replace")
 
     def __init__(
         self,
@@ -271,10 +272,11 @@ class AtomicUpload(Upload):
         opened: OpenUploads[AtomicUpload],
         *,
         name: bytes,
-        replace: bool,
+        replaced: FileStat | None,
     ) -> None:
         super().__init__(file, path, rules)
-        self.replace = replace
+        self.replace = replaced is not None
+        self._replaced = replaced
         self.removed = False
         self._name = name
         self._storage = storage
@@ -319,7 +321,18 @@ class AtomicUpload(Upload):
 
     def _keeps_part(self) -> bool:
         """Whether what there is of a failed upload takes its place."""
-        return self._rules.mode is UploadMode.RESUME and self._written and not isinstance(self._failure, QuotaExceeded)
+        resumable = self._rules.mode is UploadMode.RESUME and not isinstance(self._failure, QuotaExceeded)
+        return resumable and self._written and self._is_replaced_unchanged()
+
+    def _is_replaced_unchanged(self) -> bool:
+        if self._replaced is None:
+            return True
+        try:
+            found = self._storage.lstat(self.path)
+        except ConchgoError:
+            return False
+        known = self._replaced
+        return (found.identity, found.size, found.mtime) == (known.identity, known.size, known.mtime)
 
     def _take_place(self) -> None:
         self._restore_times()

@@ -145,7 +145,7 @@ class Uploads:
             if isinstance(error, NotBefore):
                 self._awaited = {**(self._awaited or {}), path: name}
             raise
-        upload = AtomicUpload(file, path, self._rules, self._storage, self._atomic, name=name, replace=not new)
+        upload = AtomicUpload(file, path, self._rules, self._storage, self._atomic, name=name, replaced=replaced)
         try:
             if replaced is not None:
                 _take_over(file, replaced)

