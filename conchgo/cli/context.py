@@ -78,7 +78,7 @@ class Context:
         return all_usages(self.database())
 
     def recount(self, domains: Set[str]) -> None:
-        """Have the domains counted anew, if there are any. Raises Refusal, as `database` does."""
+        """Have the domains counted when they are used next. Raises Refusal, as `database` does."""
         from conchgo.quota.sql import recount
 
         if domains:

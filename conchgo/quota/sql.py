@@ -166,9 +166,9 @@ def want_rescan(connection: Connection, domains: Sequence[str]) -> None:
 
 
 def recount(engine: Engine, domains: Iterable[str]) -> None:
-    """Have these counted anew; what nobody has counted yet will be anyway."""
+    """What is known of these holds no more: count them when they are used next."""
     with writing(engine) as connection:
-        want_rescan(connection, sorted(domains))
+        connection.execute(update(usages).where(usages.c.domain.in_(list(domains))).values(counted_at=None))
 
 
 def asked_of(engine: Engine, owner: str) -> dict[str, State]:
