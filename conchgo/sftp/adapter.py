@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from conchgo.edge.filesystem_work import close_now
 from conchgo.edge.pools import Runner
-from conchgo.errors import ConchgoError
+from conchgo.errors import Cancelled, ConchgoError
 from conchgo.paths import VirtualPath
 from conchgo.sftp import conch_attributes
 from conchgo.sftp.filesystem_server import open_options
@@ -51,10 +51,17 @@ class _Worker:
         result: Deferred[T] = self._runner.run(self._owner, work, *args, **kwargs)
         return result.addErrback(_raise_sftp_error)
 
-    def close(self, close: Callable[[], None]) -> Deferred[None]:
-        """As `run`, and never refused."""
+    def close(self, close: Callable[[], None], abandon: Callable[[], None] | None = None) -> Deferred[None]:
+        """As `run`, and never refused; `abandon` is done instead where the client leaves while it waits for its time."""
         closed: Deferred[None] = self._runner.run(self._owner, close)
-        return closed.addErrback(close_now, close).addErrback(_raise_sftp_error)
+        closed.addErrback(close_now, close)
+        if abandon is not None:
+            closed.addErrback(self._left, abandon)
+        return closed.addErrback(_raise_sftp_error)
+
+    def _left(self, failure: Failure, abandon: Callable[[], None]) -> Deferred[None]:
+        failure.trap(Cancelled)
+        return self.close(abandon)
 
 
 @implementer(ISFTPServer)
@@ -131,7 +138,7 @@ class _AdaptedFile:
         self._appending = appending
 
     def close(self) -> Deferred[None]:
-        return self._worker.close(self._file.close)
+        return self._worker.close(self._file.close, self._file.abandon)
 
     def readChunk(self, offset: int, length: int) -> Deferred[bytes]:
         return self._worker.run(self._read, offset, length)

@@ -15,6 +15,8 @@ P = ParamSpec("P")
 
 #: Seconds of the bandwidth that one write to a file should carry.
 _PORTION: Final = 0.1
+#: Reads that wait for a thread are no more; what nobody came for in the end is forgotten.
+_MOST_PAID: Final = 256
 
 Opener = Callable[[VirtualPath, OpenOptions], File]
 
@@ -43,6 +45,8 @@ class ThrottledFile:
     def __init__(self, file: File, throttle: Throttle) -> None:
         self._file = file
         self._down = _Meter(throttle.download)
+        #: Offsets and lengths of reads that a thread is about to do.
+        self._paid: set[tuple[int, int]] = set()
         self._up = _Meter(throttle.upload)
         rate = throttle.upload.bucket.rate
         self.portion = int(rate * _PORTION) or None
@@ -60,7 +64,7 @@ class ThrottledFile:
 
     def pread(self, length: int, offset: int) -> bytes:
         count = 0
-        self._down.begin(length)
+        self._begin_read(length, offset)
         try:
             data = self._file.pread(length, offset)
             self._down.moved(len(data))
@@ -71,7 +75,7 @@ class ThrottledFile:
 
     def preadv(self, views: Sequence[memoryview], offset: int) -> int:
         length, count = _size(views), 0
-        self._down.begin(length)
+        self._begin_read(length, offset)
         try:
             found = self._file.preadv(views, offset)
             self._down.moved(found)
@@ -82,18 +86,33 @@ class ThrottledFile:
 
     def preadv_now(self, views: Sequence[memoryview], offset: int) -> int | None:
         """Raises NotBefore too, so that nobody takes a thread to find that out."""
-        length, count = _size(views), 0
-        self._down.begin(length)
+        length = _size(views)
+        self._begin_read(length, offset)
+        found: int | None = 0
         try:
             found = self._file.preadv_now(views, offset)
             if found:
                 self._down.moved(found, at_once=True)
-                count = found
-            return found
         except WouldBlock:
-            return None
-        finally:
-            self._down.not_moved(length - count)
+            found = None
+        except BaseException:
+            self._down.not_moved(length)
+            raise
+        if found is None:
+            # The caller takes a thread now: it need not wait there, and others know that they must.
+            self._paid.add((offset, length))
+        else:
+            self._down.not_moved(length - found)
+        return found
+
+    def _begin_read(self, length: int, offset: int) -> None:
+        """Raises NotBefore."""
+        try:
+            self._paid.remove((offset, length))
+        except KeyError:
+            if len(self._paid) > _MOST_PAID:
+                self._paid.clear()
+            self._down.begin(length)
 
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
         self._write(_size(views), self._file.pwritev, views, offset)

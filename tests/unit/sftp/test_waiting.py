@@ -307,3 +307,9 @@ def test_the_generic_way_waits_too() -> None:
     assert session.passes(1) == []
     assert [request_id for request_id, _ in session.passes(1)] == ids
     assert session.idle
+
+    session.gate.shut(2)
+    session.client.send(c.FXP_CLOSE, string(session.handle))
+    waits.cancel()
+    assert session.closes == ["abandoned"]
+    assert session.idle

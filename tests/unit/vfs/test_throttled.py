@@ -151,14 +151,25 @@ def test_a_read_behind_the_end_or_that_fails_pays_nothing(way: str) -> None:
             ways_to_read(unreadable, 100 * KB)[way]()
 
 
-def test_what_is_not_in_memory_is_not_paid_until_a_thread_has_it() -> None:
+def test_what_is_not_in_memory_is_paid_once() -> None:
     bench = Bench(download_bandwidth=10)
     bench.storage.cold = True
     file = bench.fs.open(p(b"/f"), READ)
     for _ in range(3):
         assert ways_to_read(file, 50 * KB)["preadv_now"]() is None
-    assert file.pread(50 * KB, 0) == bytes(50 * KB)
+    bench.refused(4.9, ways_to_read(file, 10)["preadv_now"])
+    assert file.pread(50 * KB, 0) == bytes(50 * KB), "it was paid before the thread began"
     bench.refused(4.9, ways_to_read(file, 50 * KB)["preadv_now"])
+
+
+def test_what_a_thread_was_to_read_and_did_not_is_forgotten() -> None:
+    bench = Bench(download_bandwidth=10)
+    bench.storage.cold = True
+    file = bench.fs.open(p(b"/f"), READ)
+    for number in range(1000):
+        assert file.preadv_now([memoryview(bytearray(1))], number) is None
+        bench.time.now += 1
+    assert len(file._file._paid) < 300  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("way", ["pwritev", "append"])
