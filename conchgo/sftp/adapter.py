@@ -52,7 +52,7 @@ class _Worker:
         return result.addErrback(_raise_sftp_error)
 
     def close(self, close: Callable[[], None], abandon: Callable[[], None] | None = None) -> Deferred[None]:
-        """As `run`, and never refused; `abandon` is done instead where the client leaves while it waits for its time."""
+        """As `run`, and never refused; where the client leaves while it waits for its time, `abandon` is done."""
         closed: Deferred[None] = self._runner.run(self._owner, close)
         closed.addErrback(close_now, close)
         if abandon is not None:
