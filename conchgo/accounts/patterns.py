@@ -36,6 +36,11 @@ class Verdict(Enum):
 class NameRule(Protocol):
     """What holds for the names in one directory."""
 
+    @property
+    def may_hide(self) -> bool:
+        """Whether any name is hidden there."""
+        ...
+
     def verdict(self, name: bytes) -> Verdict: ...
 
 
@@ -121,7 +126,7 @@ class FilePatterns:
 
 
 class _Rule:
-    __slots__ = ("_allows", "_chooses", "_denies", "_only_allowed", "_refusal")
+    __slots__ = ("_allows", "_chooses", "_denies", "_only_allowed", "_refusal", "may_hide")
 
     def __init__(self, pattern: FilePattern) -> None:
         allowed, denied = pattern.allowed_patterns, pattern.denied_patterns
@@ -130,6 +135,7 @@ class _Rule:
         self._only_allowed = bool(allowed)
         self._chooses = self._only_allowed and denied[:1] == ("*",)
         self._refusal = _REFUSALS[pattern.deny_policy]
+        self.may_hide = self._refusal is Verdict.HIDE
 
     def verdict(self, name: bytes) -> Verdict:
         if self._allows(name):
@@ -143,6 +149,8 @@ class _Rule:
 
 class _Hidden:
     """What holds in a directory that is hidden itself."""
+
+    may_hide = True
 
     def verdict(self, name: bytes) -> Verdict:
         return Verdict.HIDE

@@ -14,7 +14,7 @@ _IN_PATH: Final = b"/" + PREFIX
 
 
 def is_reserved(name: bytes) -> bool:
-    return name[:_LENGTH].lower() == PREFIX
+    return name.startswith(b".") and name[:_LENGTH].lower() == PREFIX
 
 
 def is_below_reserved(path: VirtualPath) -> bool:

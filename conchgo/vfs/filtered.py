@@ -66,9 +66,9 @@ class FilteredListing:
         self.close = listing.close
 
     def __iter__(self) -> Iterator[Entry]:
-        verdict = self._rule.verdict
+        verdict, may_hide = self._rule.verdict, self._rule.may_hide
         for entry in self._listing:
-            if not is_reserved(entry.name) and verdict(entry.name) is not Verdict.HIDE:
+            if not (is_reserved(entry.name) or (may_hide and verdict(entry.name) is Verdict.HIDE)):
                 yield entry
 
 
