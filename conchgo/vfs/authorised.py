@@ -22,7 +22,7 @@ from conchgo.storage.interface import (
     SymbolicLinks,
 )
 from conchgo.vfs.setstat import SetstatMode
-from conchgo.vfs.upload_files import Upload
+from conchgo.vfs.upload import Upload
 
 #: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
 _GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})

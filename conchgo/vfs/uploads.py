@@ -37,9 +37,10 @@ from conchgo.storage.interface import (
     StorageFile,
     SymbolicLinks,
 )
+from conchgo.vfs.atomic_upload import AtomicUpload
+from conchgo.vfs.direct_upload import DirectUpload
 from conchgo.vfs.open_uploads import OpenUploads
 from conchgo.vfs.temporaries import SweptListing, sweep
-from conchgo.vfs.upload_files import AtomicUpload, DirectUpload
 from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
 _PERMISSIONS: Final = 0o777
