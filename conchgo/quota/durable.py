@@ -51,9 +51,9 @@ _FUNERALS: Final = 2.0
 class DurableLedger:
     """A Ledger in the database of `engine`, for `owner`, who beats elsewhere; its journal is in `directory`.
 
-    `look` finds what lies at a path after a crash, `wake` asks for a `tick` soon, from any thread;
-    `clock` is time.monotonic. There are two locks:
-    one for the books and the journal, held for microseconds, and around it one for the database.
+    `look` finds what lies at a path after a kill; `clock` is time.monotonic. `wake` is called, from any thread, when a
+    `tick` is wanted soon. There are two locks: one for the books and the journal, held for microseconds, and around it
+    one for the database.
     """
 
     def __init__(
@@ -62,7 +62,6 @@ class DurableLedger:
         owner: Owner,
         directory: str,
         look: Look,
-        wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Settles what dead owners left.
@@ -73,7 +72,7 @@ class DurableLedger:
         self._engine = engine
         self._owner = owner
         self._look = look
-        self._wake = wake
+        self.wake: Callable[[], None] = lambda: None
         self._clock = clock
         self._path = os.path.join(os.path.abspath(directory), f"{owner.id}.journal")
         self._database = threading.Lock()
@@ -198,7 +197,7 @@ class DurableLedger:
             self._untold += 1
             many = self._untold == _MANY
         if many:
-            self._wake()
+            self.wake()
 
     def _announced(self, account: Account, asked: Asked, now: float) -> _DurableChange:
         """Under the lock, where there is room."""

@@ -24,6 +24,7 @@ from conchgo.errors import Failure
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.events.lines import STANDARD_ERROR, LineFile
+from conchgo.quota.durable import DurableLedger
 from conchgo.quota.throttles import Throttles
 from conchgo.quota.transfers import MemoryTransferCounter, TransferCounter
 from conchgo.quota.transfers_sql import SQLTransferCounter
@@ -34,11 +35,13 @@ from conchgo.service.errors import StartError
 from conchgo.service.handover import private_texts
 from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoints
-from conchgo.service.server import Parts, Server
+from conchgo.service.server import Parts, Server, Task
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection, TransfersSection
 from conchgo.service.workers import Supervisor
 from conchgo.sessions.attendance import Attendance
+from conchgo.sessions.bookkeeping import Bookkeeping
 from conchgo.sessions.directories import Directories
+from conchgo.sessions.looking import Looking
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.roll import Roll
@@ -73,12 +76,17 @@ def compose(
     os.umask(int(settings.users.umask, 8))
     listen = endpoints(reactor, settings) if listen is None else listen
     engine = open_database(settings)
+    store = SQLAccountStore(engine)
     make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)
+    with _as_start():
+        owner = Owner(engine, os.path.join(settings.service.state_directory, "owners"))
+        ledger = _ledger(engine, owner, store, settings)
     return assemble(
         reactor,
-        store=SQLAccountStore(engine),
-        roll=SQLRoll(engine, _owner(engine, settings)),
+        store=store,
+        roll=SQLRoll(engine, owner),
+        ledger=ledger,
         counter=SQLTransferCounter(engine),
         host_keys=_host_keys(settings.ssh.host_key_directory) if host_keys is None else host_keys,
         listen=listen,
@@ -123,6 +131,7 @@ def assemble(
     store: AccountStore,
     roll: Roll,
     counter: TransferCounter | None = None,
+    ledger: DurableLedger | None = None,
     host_keys: Sequence[Key],
     listen: Mapping[str, IStreamServerEndpoint],
     ssh: SSHSection,
@@ -150,6 +159,11 @@ def assemble(
     bus = Bus(*([] if audit is None else [audit]))
     registry = Registry(file_limit())
     attendance = Attendance(roll, database, reactor)
+    tasks: list[Task] = [attendance]
+    if ledger is not None:
+        bookkeeping = Bookkeeping(ledger, database, reactor)
+        ledger.wake = bookkeeping.wake
+        tasks.insert(0, bookkeeping)
     realm = Realm(
         folder=store.folder,
         open_storages=partial(open_storages, Directories(umask, base_directory)),
@@ -191,8 +205,6 @@ def assemble(
     )
     factory.noisy = False
     pools = (disk, database, passwords)
-    # At its end attendance tells the others that this process is gone, so it is last.
-    tasks = [attendance]
     return Server(reactor, Parts(factory, registry, listen, pools, tasks, audit, grace_time, close))
 
 
@@ -211,9 +223,16 @@ def read_banner(path: str) -> bytes:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
 
 
-def _owner(engine: Engine, settings: Settings) -> Owner:
+def _ledger(engine: Engine, owner: Owner, store: AccountStore, settings: Settings) -> DurableLedger:
+    """Settles what killed workers left."""
+    look = Looking(store, Directories(int(settings.users.umask, 8), settings.users.base_directory))
+    return DurableLedger(engine, owner, os.path.join(settings.service.state_directory, "ledger"), look)
+
+
+@contextmanager
+def _as_start() -> Iterator[None]:
     try:
-        return Owner(engine, os.path.join(settings.service.state_directory, "owners"))
+        yield
     except Failure as error:
         raise StartError(error.text) from None
 

@@ -43,17 +43,25 @@ class Directories:
         """
         return self._opened(f"the folder {folder.name}", "mapped_path", folder.mapped_path, user, None)
 
+    def as_it_is(self, directory: str) -> LocalStorage:
+        """To look at it: nothing is made. Raises ConchgoError: it is not there, or there is a link on the way."""
+        top, below = self._place(directory)
+        return LocalStorage(top, below, umask=self.umask)
+
+    def _place(self, directory: str) -> tuple[bytes, VirtualPath]:
+        path, top = VirtualPath.parse(os.fsencode(directory)), VirtualPath.parse(os.fsencode(self.base))
+        if not path.is_within(top):
+            top = ROOT
+        return bytes(top), VirtualPath(path.relative_to(top))
+
     def _opened(self, name: str, setting: str, directory: str, user: User, owner: _Owner) -> LocalStorage:
         try:
-            path, top = VirtualPath.parse(os.fsencode(directory)), VirtualPath.parse(os.fsencode(self.base))
-            if not path.is_within(top):
-                top = ROOT
-            below = VirtualPath(path.relative_to(top))
+            top, below = self._place(directory)
             try:
-                return LocalStorage(bytes(top), below, umask=self.umask, owner=_owner(user))
+                return LocalStorage(top, below, umask=self.umask, owner=_owner(user))
             except NotFound:
-                _make(bytes(top), below, self.umask, owner)
-                return LocalStorage(bytes(top), below, umask=self.umask, owner=_owner(user))
+                _make(top, below, self.umask, owner)
+                return LocalStorage(top, below, umask=self.umask, owner=_owner(user))
         except LinkEncountered as error:
             reason = f"there is a symbolic link on the way to it; look who made it, and write {setting} without links"
             raise Failure(f"{name} can't be opened: {reason}") from error

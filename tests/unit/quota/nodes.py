@@ -114,7 +114,8 @@ class Node:
         self.owner = Owner(self.engine, f"{directory}/owners")
         self.owner.beaten = clock.now
         self.woken = 0
-        self.ledger = DurableLedger(self.engine, self.owner, f"{directory}/ledger", files.look, self._wake, clock)
+        self.ledger = DurableLedger(self.engine, self.owner, f"{directory}/ledger", files.look, clock)
+        self.ledger.wake = self._wake
 
     def _wake(self) -> None:
         self.woken += 1
