@@ -44,11 +44,6 @@ HARMLESS_IN_FOLDER: Final = frozenset(
     {"id", "used_quota_size", "used_quota_files", "last_quota_update", "users", "groups"}
 )
 
-_NOT_YET: Final = (
-    "quota_size",
-    "quota_files",
-)
-
 
 def unenforced(user: User) -> list[str]:
     """Names of the fields that would restrict the user or change what it sees, were they enforced."""
@@ -74,10 +69,8 @@ def is_set(value: Any) -> bool:
 
 
 def _claims(user: User) -> Iterator[tuple[str, Any]]:
-    yield from ((name, getattr(user, name)) for name in _NOT_YET)
     yield from user.extra.items()
     for folder in user.virtual_folders:
-        yield from ((f"virtual_folders.{name}", getattr(folder, name)) for name in ("quota_size", "quota_files"))
         yield from ((f"virtual_folders.{name}", value) for name, value in folder.extra.items())
     for name, value in user.filters.extra.items():
         yield f"filters.{name}", value

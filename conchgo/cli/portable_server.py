@@ -70,18 +70,25 @@ def serve(served: Served) -> None:
 
 def _assembled(reactor: Any, served: Served, host_keys: Sequence[Key]) -> Server:
     from conchgo.accounts.memory import MemoryAccountStore
+    from conchgo.quota.memory import MemoryLedger
     from conchgo.service.commands import enabled_commands
     from conchgo.service.compose import assemble
     from conchgo.service.listeners import AddressEndpoint
     from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
+    from conchgo.sessions.counting import Counting
+    from conchgo.sessions.directories import Directories
+    from conchgo.sessions.quotas import Quotas
     from conchgo.sessions.roll import MemoryRoll
 
     umask = os.umask(0)
     os.umask(umask)
     where = f"--address {served.address} --sftpd-port {served.port}"
+    store = MemoryAccountStore([served.user], served.folders)
+    ledger = MemoryLedger()
     return assemble(
         reactor,
-        store=MemoryAccountStore([served.user], served.folders),
+        store=store,
+        quotas=Quotas(ledger, Counting(ledger, store, Directories(umask))),
         roll=MemoryRoll(),
         host_keys=host_keys,
         listen={where: AddressEndpoint(reactor, served.address, served.port)},

@@ -115,6 +115,10 @@ class MemoryLedger:
             account.scan = _MemoryScan(account, self._lock, self._clock)
             return account.scan
 
+    def due(self, interval: float) -> Sequence[str]:
+        """None: nothing is left uncertain here, and nobody else changes what is there."""
+        return ()
+
     def forget(self, domain: str) -> None:
         with self._lock:
             self._account(domain).counted = False

@@ -70,6 +70,11 @@ class Scans(Protocol):
         """
         ...
 
+    def due(self, interval: float) -> Sequence[str]:
+        """Domains that a crash left uncertain, or in the midst of a scan, and those counted so many seconds ago (0: no
+        matter when). Raises Failure."""
+        ...
+
     def forget(self, domain: str) -> None:
         """What is there will change without being counted: whoever needs to know must scan again. Raises Failure."""
         ...

@@ -53,6 +53,13 @@ class SQLScans:
             _set(connection, domain, scan=scan.holder, rescan=False)
         return scan
 
+    def due(self, interval: float) -> Sequence[str]:
+        with reading(self._engine) as connection:
+            wanted = usages.c.rescan | usages.c.scan.is_not(None)
+            if interval:
+                wanted |= usages.c.counted_at < now(connection) - interval
+            return list(connection.execute(select(usages.c.domain).where(wanted).order_by(usages.c.domain)).scalars())
+
     def forget(self, domain: str) -> None:
         with reading(self._engine) as connection:
             counted = connection.execute(select(usages.c.counted_at).where(usages.c.domain == domain)).scalar()

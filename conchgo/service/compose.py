@@ -26,6 +26,7 @@ from conchgo.events.bus import Bus
 from conchgo.events.lines import STANDARD_ERROR, LineFile
 from conchgo.quota.durable import DurableLedger
 from conchgo.quota.throttles import Throttles
+from conchgo.quota.tracking import Track
 from conchgo.quota.transfers import MemoryTransferCounter, TransferCounter
 from conchgo.quota.transfers_sql import SQLTransferCounter
 from conchgo.service.accounts import make_directory, open_database
@@ -35,15 +36,17 @@ from conchgo.service.errors import StartError
 from conchgo.service.handover import private_texts
 from conchgo.service.limits import file_limit
 from conchgo.service.listeners import endpoints
+from conchgo.service.quotas import counting, looking, owner
 from conchgo.service.server import Parts, Server, Task
 from conchgo.service.settings import Settings, SSHSection, ThreadsSection, TransfersSection
 from conchgo.service.workers import Supervisor
 from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.bookkeeping import Bookkeeping
 from conchgo.sessions.directories import Directories
-from conchgo.sessions.looking import Looking
+from conchgo.sessions.quotas import Quotas
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
+from conchgo.sessions.rescans import Rescans
 from conchgo.sessions.roll import Roll
 from conchgo.sessions.sql import SQLRoll
 from conchgo.sessions.storages import open_storages
@@ -80,13 +83,15 @@ def compose(
     make_directory("users.base_directory", settings.users.base_directory)
     audit = _audit_log(settings.log.audit_file)
     with _as_start():
-        owner = Owner(engine, os.path.join(settings.service.state_directory, "owners"))
-        ledger = _ledger(engine, owner, store, settings)
+        this = owner(engine, settings)
+        ledger = _ledger(engine, this, store, settings)
+    quotas = Quotas(ledger, counting(engine, this, store, settings), Track(settings.quota.track))
     return assemble(
         reactor,
         store=store,
-        roll=SQLRoll(engine, owner),
-        ledger=ledger,
+        roll=SQLRoll(engine, this),
+        quotas=quotas,
+        rescan_interval=settings.quota.rescan_interval,
         counter=SQLTransferCounter(engine),
         host_keys=_host_keys(settings.ssh.host_key_directory) if host_keys is None else host_keys,
         listen=listen,
@@ -131,7 +136,7 @@ def assemble(
     store: AccountStore,
     roll: Roll,
     counter: TransferCounter | None = None,
-    ledger: DurableLedger | None = None,
+    quotas: Quotas | None = None,
     host_keys: Sequence[Key],
     listen: Mapping[str, IStreamServerEndpoint],
     ssh: SSHSection,
@@ -143,6 +148,7 @@ def assemble(
     base_directory: str = "/",
     banner: bytes = b"",
     audit: AuditLog | None = None,
+    rescan_interval: float = 0,
     counted: Callable[[int], None] = lambda count: None,
     close: Callable[[], None] = lambda: None,
 ) -> Server:
@@ -160,10 +166,11 @@ def assemble(
     registry = Registry(file_limit())
     attendance = Attendance(roll, database, reactor)
     tasks: list[Task] = [attendance]
-    if ledger is not None:
-        bookkeeping = Bookkeeping(ledger, database, reactor)
-        ledger.wake = bookkeeping.wake
+    if quotas is not None and isinstance(quotas.ledger, DurableLedger):
+        bookkeeping = Bookkeeping(quotas.ledger, database, reactor)
+        quotas.ledger.wake = bookkeeping.wake
         tasks.insert(0, bookkeeping)
+        tasks.insert(0, Rescans(quotas.counting, rescan_interval, disk, reactor))
     realm = Realm(
         folder=store.folder,
         open_storages=partial(open_storages, Directories(umask, base_directory)),
@@ -172,6 +179,7 @@ def assemble(
         views=Views(
             bus,
             Throttles(counter or MemoryTransferCounter(), attendance.workers_of),
+            quotas=quotas,
             upload_mode=UploadMode(transfers.upload_mode),
             setstat_mode=SetstatMode(transfers.setstat_mode),
         ),
@@ -223,10 +231,10 @@ def read_banner(path: str) -> bytes:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
 
 
-def _ledger(engine: Engine, owner: Owner, store: AccountStore, settings: Settings) -> DurableLedger:
+def _ledger(engine: Engine, this: Owner, store: AccountStore, settings: Settings) -> DurableLedger:
     """Settles what killed workers left."""
-    look = Looking(store, Directories(int(settings.users.umask, 8), settings.users.base_directory))
-    return DurableLedger(engine, owner, os.path.join(settings.service.state_directory, "ledger"), look)
+    directory = os.path.join(settings.service.state_directory, "ledger")
+    return DurableLedger(engine, this, directory, looking(store, settings))
 
 
 @contextmanager

@@ -144,6 +144,11 @@ class TransfersSection(Section):
     setstat_mode: Literal["apply", "ignore", "ignore_unsupported"] = "apply"
 
 
+class QuotaSection(Section):
+    track: Literal["off", "limited", "all"] = "limited"
+    rescan_interval: Timeout = 0
+
+
 class ServiceSection(Section):
     state_directory: Path = "/var/lib/conchgo"
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -177,6 +182,7 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     users: UsersSection = UsersSection()
     transfers: TransfersSection = TransfersSection()
+    quota: QuotaSection = QuotaSection()
     commands: CommandsSection = CommandsSection()
     service: ServiceSection = ServiceSection()
     log: LogSection = LogSection()
@@ -213,6 +219,7 @@ class Settings(BaseSettings):
             users=self.users.model_copy(update={"base_directory": below(self.users.base_directory)}),
             service=self.service.model_copy(update={"state_directory": state}),
             transfers=self.transfers,
+            quota=self.quota,
             commands=self.commands,
             log=self.log.model_copy(
                 update={"file": below(self.log.file), "audit_file": below(self.log.audit_file)},

@@ -78,7 +78,8 @@ class Realm:
         self._attendance = attendance
         self._reactor = reactor
         leaves_some = views.upload_mode is not UploadMode.DIRECT
-        self._sweeper = Sweeper(open_storages, views.temporaries, disk, reactor) if leaves_some else None
+        self._sweeper = Sweeper(open_storages, views, disk, reactor) if leaves_some else None
+        self._patient_disk = PatientRunner(disk, Waits(reactor))
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: object) -> Deferred[_Avatar]:
         """The avatar of a `Login`.
@@ -96,7 +97,7 @@ class Realm:
         def opened(folders: Mapping[str, Folder]) -> Deferred[Storages]:
             if self._sweeper is not None:
                 self._sweeper.begin(user, folders)
-            return self._disk.run(user.username, self._prepared, user, rules, folders)
+            return self._patient_disk.run(user.username, self._prepared, user, rules, folders)
 
         def entered(storages: Storages) -> _Avatar:
             try:
@@ -131,10 +132,10 @@ class Realm:
         storages = self._open_storages(user, folders)
         try:
             open_start_directory(joined(storages.mounts, storages.table), rules.start)
+            return storages if self._views.quotas is None else self._views.quotas.prepare(storages)
         except BaseException:
             storages.close()
             raise
-        return storages
 
     def _logged_in(self, storages: Storages, login: Login, rules: Rules, connection_id: str) -> _Avatar:
         user = login.user

@@ -15,8 +15,8 @@ from conchgo.accounts.model import Folder, User
 from conchgo.edge.pools import Runner
 from conchgo.errors import ConchgoError
 from conchgo.sessions.storages import Storages
-from conchgo.vfs.compose import joined
-from conchgo.vfs.temporaries import Temporaries, sweep_all
+from conchgo.sessions.views import Views
+from conchgo.vfs.temporaries import sweep_all
 
 _log = Logger()
 
@@ -31,12 +31,12 @@ class Sweeper:
     def __init__(
         self,
         open_storages: Callable[[User, Mapping[str, Folder]], Storages],
-        temporaries: Temporaries,
+        views: Views,
         disk: Runner,
         clock: IReactorTime,
     ) -> None:
         self._open_storages = open_storages
-        self._temporaries = temporaries
+        self._views = views
         self._disk = disk
         self._clock = clock
         self._begun: set[str] = set()
@@ -50,8 +50,7 @@ class Sweeper:
     async def _sweep(self, user: User, folders: Mapping[str, Folder]) -> None:
         storages = await self._disk.run(user.username, self._open_storages, user, folders)
         try:
-            tree = joined(storages.mounts, storages.table)
-            steps = sweep_all(tree, self._temporaries, _PORTION)
+            steps = sweep_all(self._views.tree(storages), self._views.temporaries, _PORTION)
             while await self._disk.run(user.username, lambda: next(steps, _END) is not _END):
                 await deferLater(self._clock, _PAUSE)
         finally:

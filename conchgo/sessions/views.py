@@ -14,8 +14,10 @@ from conchgo.paths import VirtualPath
 from conchgo.quota.throttles import Throttles
 from conchgo.quota.transfers import MemoryTransferCounter
 from conchgo.sessions.directories import identity_of
+from conchgo.sessions.quotas import Quotas
 from conchgo.sessions.storages import Storages
-from conchgo.vfs.compose import View
+from conchgo.storage.interface import Storage
+from conchgo.vfs.compose import View, joined
 from conchgo.vfs.filtered import Names
 from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.temporaries import Temporaries
@@ -46,6 +48,14 @@ class Views:
     upload_mode: UploadMode = UploadMode.DIRECT
     setstat_mode: SetstatMode = SetstatMode.APPLY
     temporaries: Temporaries = field(default_factory=Temporaries)
+    quotas: Quotas | None = None
+
+    def tree(self, storages: Storages) -> Storage:
+        """All of the storages, for work that the service does itself; what it removes is counted."""
+        if self.quotas is None:
+            return joined(storages.mounts, storages.table)
+        tracked = self.quotas.tracked(storages)
+        return joined(tracked.mounts, tracked.table, self.quotas.ledger)
 
     def view(self, user: User, rules: Rules, origin: Origin, storages: Storages) -> View:
         """Of one session. Who makes it leaves its throttle when the session ends."""
@@ -62,6 +72,7 @@ class Views:
             origin=origin,
             bus=self.bus,
             start=rules.start,
+            ledger=None if self.quotas is None else self.quotas.ledger,
         )
 
 

@@ -74,8 +74,6 @@ def test_a_plain_user_has_nothing_unenforced() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("quota_size", 1),
-        ("quota_files", 1),
         ("groups", [{"name": "x", "type": 1}]),
         ("deleted_at", 1),
         ("filesystem", {"provider": 1}),
@@ -127,7 +125,7 @@ def test_a_part_of_a_folder_is_not_enforced() -> None:
     record = {**PLAIN, "virtual_folders": [{**folder, "subpath": ""}]}
     assert unenforced(from_record(record)) == []
     record = {**PLAIN, "virtual_folders": [{**folder, "subpath": "", "quota_size": 5, "quota_files": 0}]}
-    assert unenforced(from_record(record)) == ["virtual_folders.quota_size"]
+    assert unenforced(from_record(record)) == []
 
 
 def test_a_folder_elsewhere_is_not_enforced() -> None:

@@ -83,5 +83,5 @@ def test_address_rules(allowed: tuple[str, ...], denied: tuple[str, ...], ip: st
 
 
 def test_settings_that_are_not_enforced_keep_the_user_out_by_name() -> None:
-    reason = refusal(user={"quota_size": 5, "extra": {"groups": ["x"]}}, extra={"access_time": ["x"]})
-    assert "quota_size, groups, filters.access_time" in reason
+    reason = refusal(user={"extra": {"groups": ["x"]}}, extra={"access_time": ["x"]})
+    assert "groups, filters.access_time" in reason

@@ -215,8 +215,9 @@ class TestAdd:
         assert f"conchgo: {field}" in refused(accounts, "add", "alice", "--public-key", KEY, option, value)
 
     def test_a_field_that_is_not_enforced_is_told(self, accounts: Accounts) -> None:
-        result = run(accounts, "add", "alice", "--public-key", KEY, "--quota-size", "1")
-        assert "quota_size" in result.stderr
+        record = json.dumps({**to_record(ALICE), "groups": [{"name": "x"}]})
+        result = run(accounts, "add", "alice", "--json", "-", given=record)
+        assert "groups" in result.stderr
 
     def test_a_record_in_sftpgos_form(self, accounts: Accounts, tmp_path: Path) -> None:
         record = {**to_record(ALICE), "id": 3, "groups": [{"name": "x"}]}

@@ -15,9 +15,11 @@ from twisted.internet.task import Clock
 from conchgo.accounts.model import Folder, User
 from conchgo.edge.pools import Inline
 from conchgo.errors import Failure, ShuttingDown
+from conchgo.events.bus import Bus
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.sessions.storages import Storages
 from conchgo.sessions.sweeper import Sweeper
+from conchgo.sessions.views import Views
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.compose import Mount
 from conchgo.vfs.mount_table import MountTable
@@ -45,7 +47,7 @@ class Bench:
         self.opened: list[Storages] = []
         self.closed = 0
         self.temporaries = Temporaries()
-        self.sweeper = Sweeper(self._open, self.temporaries, runner or Inline(), self.clock)
+        self.sweeper = Sweeper(self._open, Views(Bus(), temporaries=self.temporaries), runner or Inline(), self.clock)
 
     def _open(self, user: User, folders: Mapping[str, Folder]) -> Storages:
         mounts = {
@@ -142,4 +144,4 @@ def test_a_home_that_cannot_be_opened_is_no_trouble(tmp_path: Path) -> None:
     def broken(user: User, folders: Mapping[str, Folder]) -> Storages:
         raise Failure
 
-    Sweeper(broken, bench.temporaries, Inline(), bench.clock).begin(USER, {})
+    Sweeper(broken, Views(Bus(), temporaries=bench.temporaries), Inline(), bench.clock).begin(USER, {})

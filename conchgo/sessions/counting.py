@@ -1,0 +1,166 @@
+"""Counting what is there for a user or folder: of the directories that are charged to its domain."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+from conchgo.accounts.store import AccountStore
+from conchgo.errors import Busy, Cancelled, Failure, NotBefore, NotFound
+from conchgo.quota.charges import folder_domain, user_domain
+from conchgo.quota.interface import Usage
+from conchgo.quota.scans import Scan, Scans
+from conchgo.quota.tally import Tally
+from conchgo.sessions.directories import Directories
+from conchgo.storage.interface import Storage
+from conchgo.vfs.scan import Progress, count
+
+#: Seconds until one asks again who waits for a scan.
+_PAUSE: Final = 0.2
+
+
+def _silent(_seen: int, _left: int) -> None:
+    """Progress that nobody wants to see."""
+
+
+class Counting:
+    """Scans domains of `store`'s users and folders.
+
+    What a scan has seen is kept in `directory`, so that it goes on there when its process has died; "" for nowhere.
+    Calls block, and may come from several threads.
+    """
+
+    def __init__(self, scans: Scans, store: AccountStore, directories: Directories, directory: str = "") -> None:
+        self._scans = scans
+        self._store = store
+        self._directories = directories
+        self._directory = directory
+        self._lock = threading.Lock()
+        #: Of scans that were begun here: None while a thread works on it.
+        self._begun: dict[str, tuple[Scan, Tally] | None] = {}
+
+    def needs(self, domain: str) -> bool:
+        """As `Scans.needs`."""
+        return self._scans.needs(domain)
+
+    def forget(self, domain: str) -> None:
+        """As `Scans.forget`."""
+        self._scans.forget(domain)
+
+    def due(self, interval: float) -> Sequence[str]:
+        """As `Scans.due`."""
+        return self._scans.due(interval)
+
+    def domains(self) -> list[str]:
+        """Of all users and folders."""
+        users = [user_domain(user.username) for user in self._store.users()]
+        return [*users, *(folder_domain(folder.name) for folder in self._store.folders())]
+
+    def count(self, domain: str, progress: Progress = _silent) -> Usage:
+        """Count what is there, or go on with that.
+
+        Raises:
+            NotBefore: some that change it have not ended; ask again then, and it goes on.
+            Busy: another scan of the domain goes on, or somebody moves directories again and again.
+            NotFound: there is no such user or folder.
+            PermissionDenied, Failure: it can't be counted.
+            Cancelled: by `progress`.
+        """
+        scan, tally = self._taken(domain)
+        try:
+            with self._storages(domain) as storages:
+                usage = count(scan, storages, tally, _called, progress)
+        except NotBefore:
+            self._begun[domain] = scan, tally
+            raise
+        except (Cancelled, KeyboardInterrupt):
+            # Whoever begins again, here or after this process, goes on.
+            del self._begun[domain]
+            tally.close()
+            raise
+        except BaseException:
+            del self._begun[domain]
+            tally.close()
+            with suppress(Failure):
+                scan.abandon()
+            raise
+        del self._begun[domain]
+        tally.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path(domain))
+        return usage
+
+    def ensure(self, domain: str) -> None:
+        """Count what nobody has counted yet.
+
+        Raises:
+            NotBefore: that takes longer; ask again then.
+            NotFound, PermissionDenied, Failure: as `count`.
+        """
+        if not self._scans.needs(domain):
+            return
+        try:
+            self.count(domain)
+        except Busy:
+            raise NotBefore(time.monotonic() + _PAUSE) from None
+
+    def _taken(self, domain: str) -> tuple[Scan, Tally]:
+        """The scan of the domain, for this thread alone."""
+        with self._lock:
+            begun = self._begun.get(domain)
+            if begun is None and domain in self._begun:
+                raise Busy(f"a scan of {domain} goes on already")
+            self._begun[domain] = None
+        if begun is not None:
+            return begun
+        try:
+            return self._scans.begin(domain), Tally(self._path(domain))
+        except BaseException:
+            del self._begun[domain]
+            raise
+
+    def _path(self, domain: str) -> str:
+        if not self._directory:
+            return ""
+        os.makedirs(self._directory, mode=0o750, exist_ok=True)
+        return os.path.join(self._directory, f"{domain.encode().hex()}.scan")
+
+    @contextmanager
+    def _storages(self, domain: str) -> Iterator[Mapping[str, Storage]]:
+        """What is charged to the domain, by the names that charges have for it; what was not made yet is left out."""
+        opened: dict[str, Storage] = {}
+        with ExitStack() as until:
+            for name, directory in self._charged(domain).items():
+                try:
+                    opened[name] = self._directories.as_it_is(directory)
+                except NotFound:
+                    continue
+                until.callback(opened[name].close)
+            yield opened
+
+    def _charged(self, domain: str) -> Mapping[str, str]:
+        """The directories, by storage."""
+        name = domain.partition(":")[2]
+        if domain == folder_domain(name):
+            folder = self._store.folder(name)
+            if folder is None:
+                raise NotFound(f"there is no folder {name}; `conchgo folder list` shows all")
+            return {domain: folder.mapped_path}
+        user = self._store.user(name)
+        if user is None:
+            raise NotFound(f"there is no user {name}; `conchgo user list` shows all")
+        hidden = any(mount.virtual_path == "/" for mount in user.virtual_folders)
+        charged = {} if hidden else {domain: user.home_dir}
+        for mount in user.virtual_folders:
+            if mount.included and (folder := self._store.folder(mount.name)) is not None:
+                charged[folder_domain(mount.name)] = folder.mapped_path
+        return charged
+
+
+def _called(work: Callable[[], None]) -> None:
+    """Let who waits without a thread hear of it."""
+    work()

@@ -1,0 +1,69 @@
+"""`conchgo quota`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from conchgo.cli.main import main
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    config = tmp_path / "conchgo.toml"
+    config.write_text(f'[service]\nstate_directory = "{tmp_path}/state"\n')
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["--config", str(config), *arguments])
+
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a").write_bytes(bytes(11))
+    home = tmp_path / "state" / "users" / "ada"
+    home.mkdir(parents=True)
+    (home / "b").write_bytes(bytes(5))
+    assert run("folder", "add", "docs", "--mapped-path", str(tmp_path / "docs")).exit_code == 0
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Nt0x1GGUwWsGT6QGLTTZTZTVcnmlzxWuVc1Gi4Yvk"
+    added = run("user", "add", "ada", "--public-key", key, "--quota-size", "100", "--virtual-folder", "/docs=docs")
+    assert added.exit_code == 0, added.output
+    return run
+
+
+def test_a_scan_counts_and_show_tells(run: Any) -> None:
+    assert run("quota", "show").output == ""
+    assert "not counted yet" in run("quota", "show", "ada").output
+    scanned = run("quota", "scan", "ada", "--json")
+    assert json.loads(scanned.output) == [{"domain": "user:ada", "size": 16, "files": 2}]
+    assert run("quota", "show", "ada").output.split() == ["user:ada", "16", "bytes", "2", "files"]
+    assert run("quota", "scan", "--folder", "docs").output.split() == ["folder:docs", "11", "bytes", "1", "files"]
+    everything = json.loads(run("quota", "scan", "--all", "--json").output)
+    assert everything == json.loads(run("quota", "show", "--json").output)[::-1]
+    assert [row["size"] for row in everything] == [16, 11]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["scan"], "Name a user"),
+        (["scan", "ada", "--all"], "Name a user"),
+        (["show", "ada", "--folder", "docs"], "Name a user"),
+        (["scan", "bob"], "there is no user bob"),
+        (["scan", "--folder", "none"], "there is no folder none"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(run: Any, arguments: list[str], text: str) -> None:
+    result = run("quota", *arguments)
+    assert result.exit_code != 0
+    assert text in result.output
+
+
+def test_of_all_those_are_counted_that_can_be(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "docs").rename(tmp_path / "elsewhere")
+    (tmp_path / "docs").symlink_to("elsewhere")
+    (tmp_path / "state" / "users" / "ada").rename(tmp_path / "moved")
+    result = run("quota", "scan", "--all")
+    assert result.exit_code == 1
+    assert "folder:docs: " in result.output
