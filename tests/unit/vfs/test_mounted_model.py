@@ -32,6 +32,12 @@ KEPT = {*MOUNTS, *WAYS}
 _tops = st.sampled_from([b"", b"", b"/m", b"/m/a", b"/m/a/n", b"/v", b"/v/w"])
 _inner = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=3).map(lambda names: b"".join(b"/" + n for n in names))
 paths = st.builds(lambda top, inner: p(top + inner), _tops, _inner)
+#: Where something is at the start, or can be made.
+busy = st.builds(
+    lambda directory, name: p(directory + name),
+    st.sampled_from([b"/a", b"/m/b", b"/m/a/n/c", b"/v/w/a"]),
+    st.sampled_from([b"", b"/a", b"/b", b"/b", b"/c"]),
+)
 others = paths.filter(lambda path: path not in KEPT and not path.is_root)
 
 
@@ -99,7 +105,7 @@ class Trees(RuleBasedStateMachine):
 
         self.both(entries)
 
-    @rule(path=paths)
+    @rule(path=paths | busy)
     def create(self, path: VirtualPath) -> None:
         def made(storage: Any) -> None:
             file = storage.open(path, read=False, write=True, create=Create.NEW)
@@ -129,15 +135,19 @@ class Trees(RuleBasedStateMachine):
         elif not path.is_root:
             self.both(lambda storage: getattr(storage, way)(path))
 
-    @rule(old=paths, new=paths, replace=st.booleans())
+    @rule(old=paths | busy | busy, new=paths | busy | busy, replace=st.booleans())
     def rename(self, old: VirtualPath, new: VirtualPath, replace: bool) -> None:
         if not old.is_root and not new.is_root and KEPT & {old, new}:
             self.refused(lambda storage: storage.rename(old, new, replace=replace), PermissionDenied, Unsupported)
-        elif mount_of(old) == mount_of(new) or old.is_root or new.is_root:
+        elif self.says_why(old, new):
             self.both(lambda storage: storage.rename(old, new, replace=replace))
         else:
             # Of two reasons against it the one or the other may be told.
             self.both(lambda storage: said(lambda: storage.rename(old, new, replace=replace)) is None)
+
+    def says_why(self, old: VirtualPath, new: VirtualPath) -> bool:
+        """Whether a rename is refused for the same reason."""
+        return mount_of(old) == mount_of(new) or old.is_root or new.is_root
 
     @rule(written=paths, path=others)
     def symlink(self, written: VirtualPath, path: VirtualPath) -> None:
@@ -189,6 +199,9 @@ class CountedTrees(Trees):
         for point in storages:
             self.ledger.count(str(point), Usage(0, 0))
         return {point: Metered(storage, self.ledger, _charge(str(point))) for point, storage in storages.items()}
+
+    def says_why(self, old: VirtualPath, new: VirtualPath) -> bool:
+        return False
 
     @invariant()
     def all_is_counted_where_it_lies(self) -> None:
