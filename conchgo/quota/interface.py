@@ -78,8 +78,9 @@ class Ledger(Protocol):
         its lock (`StorageFile.exclusively`) from the look at its size until `done`.
 
         `links` is how many names the inode has, where this change takes `path` from it (remove, rename onto it); else
-        it is 0. `moves` says that names move: renames are announced too, those that change no size with nothing else.
-        After a kill in the middle of a change recovery looks at its path again, and must know what may have happened.
+        it is 0. `moves` says that names move: renames are announced too, those that change no size with nothing else
+        but the identity of the file that moves. After a kill in the middle of a change recovery looks at its path
+        again, and must know what may have happened.
 
         Raises:
             QuotaExceeded: it does not fit, and waiting would not help.

@@ -129,6 +129,8 @@ class _History:
 
 def _resolved(intent: Intent, payer: Payer, history: _History, look: Look) -> Usage | None:
     """What came of an open intent, or None where that is not certain."""
+    if intent.moves and intent.identity is not None and not intent.links and not intent.grow:
+        return NOTHING
     beside = history.beside(intent)
     if any(other.path == intent.path or _same(other.identity, intent.identity) for other in beside):
         return None
@@ -141,7 +143,8 @@ def _resolved(intent: Intent, payer: Payer, history: _History, look: Look) -> Us
         moved = intent.moves or any(other.moves for other in beside)
         return None if moved else _vanished(intent)
     if intent.identity is None:
-        return _made(intent, found)
+        # It may have been there before, and be in the way of what was to be made.
+        return None if intent.grow or intent.files else NOTHING
     if found.identity == intent.identity:
         return _still_there(intent, found)
     return _vanished(intent) if intent.moves else None
@@ -149,15 +152,6 @@ def _resolved(intent: Intent, payer: Payer, history: _History, look: Look) -> Us
 
 def _same(one: Identity | None, other: Identity | None) -> bool:
     return one is not None and one == other
-
-
-def _made(intent: Intent, found: Found) -> Usage | None:
-    """Nothing was there before, or nothing is to be counted."""
-    if not intent.grow and not intent.files:
-        return NOTHING
-    if intent.files != 1 or found.links != 1 or found.size > intent.grow:
-        return None
-    return Usage(found.size, 1)
 
 
 def _still_there(intent: Intent, found: Found) -> Usage | None:

@@ -84,6 +84,8 @@ class _SQLScan:
     def settle(self) -> None:
         if not self._waits:
             with writing(self._engine) as connection:
+                # A flush that goes on has looked at its lease already, and would write over it.
+                locked_usages(connection, [self._domain])
                 held = leases.c.state.in_([State.HELD.value, State.RECALLED.value])
                 barrier = update(leases).where(leases.c.domain == self._domain, held)
                 connection.execute(barrier.values(state=State.BARRIER.value))

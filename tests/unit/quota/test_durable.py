@@ -290,9 +290,10 @@ def test_what_a_killed_process_did_not_tell_is_found_in_its_journal(cluster: Clu
 
 
 def test_the_next_to_start_settles_what_the_last_one_left(cluster: Cluster) -> None:
-    one = cluster.node()
+    one, path = cluster.node(), VirtualPath((b"file",))
     inode = cluster.files.names["user:alice", b"file"] = cluster.files.new()
-    create(one, 10)
+    create(one, 0).done(inode.identity, size=0, files=1)
+    one.ledger.change(ALICE, path, identity=inode.identity, before=0, grow=10)
     inode.size = 4
     cluster.kill(one)
     cluster.node()

@@ -216,8 +216,8 @@ class Machine(RuleBasedStateMachine):
             inode.size = min(part, most)
             return inode, inode.size, 1
 
-        if (storage, name) not in self.files.names:
-            self.announce(index, fuse, storage, name, None, Usage(most, 1), make)
+        # Also where one is there: it is found out too late.
+        self.announce(index, fuse, storage, name, None, Usage(most, 1), make)
 
     @rule(index=INDEX, fuse=FUSE, storage=STORAGES, name=NAMES, most=st.integers(-40, 40), part=st.integers(-40, 40))
     def resize(self, index: int, fuse: int | None, storage: str, name: bytes, most: int, part: int) -> None:
@@ -265,6 +265,21 @@ class Machine(RuleBasedStateMachine):
 
         links = 0 if target is None else target.links
         self.announce(index, fuse, storage, new, target, Usage(0, 0), make, links=links, moves=True)
+
+    @rule(index=INDEX, fuse=FUSE, storage=STORAGES, old=NAMES, new=NAMES)
+    def rename_to_a_new_name(self, index: int, fuse: int | None, storage: str, old: bytes, new: bytes) -> None:
+        """Announced at the old name, with what moves."""
+        source = self.files.names.get((storage, old))
+        if source is None or source.locked or (storage, new) in self.files.names:
+            return
+
+        def make() -> tuple[Inode | None, int, int] | None:
+            if self.files.names.get((storage, old)) is not source or (storage, new) in self.files.names:
+                return None
+            self.files.names[storage, new] = self.files.names.pop((storage, old))
+            return source, 0, 0
+
+        self.announce(index, fuse, storage, old, source, Usage(0, 0), make, moves=True)
 
     @rule(storage=STORAGES, old=NAMES, new=NAMES)
     def link(self, storage: str, old: bytes, new: bytes) -> None:

@@ -35,6 +35,7 @@ TRUNCATE = intent(identity=HERE, before=5)
 REMOVE = intent(identity=HERE, before=5, links=1)
 UNLINK = intent(identity=HERE, before=5, links=2)
 RENAME = intent(moves=True)
+RENAME_FILE = intent(identity=HERE, before=5, moves=True)
 RENAME_ONTO = intent(identity=HERE, before=5, links=1, moves=True)
 RENAME_ONTO_LINK = intent(identity=HERE, before=5, links=2, moves=True)
 MOVE_IN = intent(grow=30, files=3, moves=True)
@@ -60,10 +61,7 @@ def resolved(found: Found | None, *written: Record) -> Usage | None:
     ("asked", "found", "came"),
     [
         (CREATE, None, NOTHING),
-        (CREATE, Found(HERE, 0, 1), Usage(0, 1)),
-        (CREATE, Found(HERE, 10, 1), Usage(10, 1)),
-        (CREATE, Found(HERE, 11, 1), UNKNOWN),
-        (CREATE, Found(HERE, 10, 2), UNKNOWN),
+        (CREATE, Found(HERE, 0, 1), UNKNOWN),
         (WRITE, Found(HERE, 5, 1), NOTHING),
         (WRITE, Found(HERE, 9, 1), Usage(4, 0)),
         (WRITE, Found(HERE, 15, 2), Usage(10, 0)),
@@ -80,6 +78,7 @@ def resolved(found: Found | None, *written: Record) -> Usage | None:
         (UNLINK, Found(HERE, 5, 2), NOTHING),
         (RENAME, None, UNKNOWN),
         (RENAME, Found(HERE, 5, 1), NOTHING),
+        (RENAME_FILE, None, NOTHING),
         (RENAME_ONTO, None, UNKNOWN),
         (RENAME_ONTO, Found(HERE, 5, 1), NOTHING),
         (RENAME_ONTO, Found(ELSE, 9, 1), Usage(-5, -1)),
@@ -131,11 +130,12 @@ def test_an_intent_that_is_older_than_the_journal_says_nothing() -> None:
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_change_beside_it_at_the_same_path_makes_it_uncertain(ends: bool) -> None:
     beside = [intent(2, grow=10, files=1), *([outcome(2, 9, 1)] if ends else [])]
-    assert resolved(Found(HERE, 9, 1), CREATE, *beside) is None
+    assert resolved(Found(HERE, 9, 1), WRITE, *beside) is None
+    assert resolved(None, CREATE, *beside) is None
 
 
 def test_one_that_ended_before_it_does_not() -> None:
-    assert resolved(Found(HERE, 9, 1), intent(2, grow=10, files=1), outcome(2), CREATE) == (9, 1)
+    assert resolved(Found(HERE, 9, 1), intent(2, identity=HERE, grow=5), outcome(2, 5), WRITE) == (9, 0)
 
 
 def test_a_change_beside_it_of_the_same_file_makes_it_uncertain() -> None:
