@@ -35,6 +35,11 @@ def ready(process: Process, path: Path) -> dict[str, Any]:
     return found
 
 
+def put(client: paramiko.SFTPClient, path: str, size: int) -> None:
+    with client.open(path, "w") as file:
+        file.write(bytes(size))
+
+
 def test_a_generated_password_is_shown_and_works_for_reading_only(tmp_path: Path, files: Path) -> None:
     ready_file = tmp_path / "ready"
     command = portable(files, "--ready-file", str(ready_file))
@@ -138,6 +143,35 @@ def test_uploads_that_are_whole_or_not_there(tmp_path: Path, files: Path) -> Non
         names = ["hello", "incoming"]
         eventually(lambda: sorted(path.name for path in files.iterdir()) == names, "the temporary is removed")
     assert (files / "hello").read_bytes() == before
+
+
+def test_quotas_count_what_was_there_and_in_further_directories(tmp_path: Path, files: Path) -> None:
+    """Six bytes were there in one file; what does not fit leaves nothing behind."""
+    (tmp_path / "more").mkdir()
+    command = portable(
+        files,
+        *("-p", "secret", "-g", "*", "--ready-file", str(tmp_path / "ready"), "--upload-mode", "atomic"),
+        *("--quota-size", "100", "--quota-files", "3", "--max-upload-file-size", "90"),
+        *("--virtual-folder", f"/more={tmp_path}/more"),
+    )
+    with (
+        running(command, tmp_path / "run", env=checkout_environment()) as process,
+        sftp(ready(process, tmp_path / "ready")["port"], "user", password="secret") as client,
+    ):
+        for path, size in (("/more/large", 91), ("/hello", 101)):
+            with pytest.raises(OSError, match="quota exceeded"):
+                put(client, path, size)
+        assert client.listdir("/more") == []
+        assert client.open("/hello").read() == b"hello\n"
+        put(client, "/more/large", 90)
+        with pytest.raises(OSError, match="quota exceeded"):
+            put(client, "/incoming/small", 5)
+        put(client, "/incoming/small", 4)
+        with pytest.raises(OSError, match="quota exceeded"):
+            put(client, "/a-fourth-file", 0)
+        client.remove("/more/large")
+        put(client, "/incoming/instead", 90)
+    assert sum(path.stat().st_size for path in tmp_path.joinpath("files").rglob("*") if path.is_file()) == 100
 
 
 def test_a_password_on_the_command_line_vanishes_from_the_list_of_processes(tmp_path: Path, files: Path) -> None:
