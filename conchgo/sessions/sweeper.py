@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from conchgo.accounts.model import Folder, User
 from conchgo.edge.pools import Runner
-from conchgo.errors import ConchgoError
+from conchgo.errors import ConchgoError, NotBefore
 from conchgo.sessions.storages import Storages
 from conchgo.sessions.views import Views
 from conchgo.vfs.temporaries import sweep_all
@@ -59,7 +59,7 @@ class Sweeper:
     def _failed(self, failure: Failure, username: str) -> None:
         """The next login tries again."""
         self._begun.discard(username)
-        if failure.check(ConchgoError) is None:
+        if failure.check(ConchgoError, NotBefore) is None:
             _log.failure("sweeping after uploads failed", failure)
 
 
