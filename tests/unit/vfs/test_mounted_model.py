@@ -17,7 +17,7 @@ from conchgo.errors import AlreadyExists, ConchgoError, CrossStorage, Permission
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
-from conchgo.storage.interface import Attributes, Create, Kind, Storage
+from conchgo.storage.interface import Attributes, Create, FileStat, Kind, Storage
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.metered import Metered
 from conchgo.vfs.mount_table import MountTable
@@ -141,13 +141,17 @@ class Trees(RuleBasedStateMachine):
             self.refused(lambda storage: storage.rename(old, new, replace=replace), PermissionDenied, Unsupported)
         elif self.says_why(old, new):
             self.both(lambda storage: storage.rename(old, new, replace=replace))
-        else:
+        elif self.may_leave(old) or mount_of(old) == mount_of(new):
             # Of two reasons against it the one or the other may be told.
             self.both(lambda storage: said(lambda: storage.rename(old, new, replace=replace)) is None)
 
     def says_why(self, old: VirtualPath, new: VirtualPath) -> bool:
         """Whether a rename is refused for the same reason."""
         return mount_of(old) == mount_of(new) or old.is_root or new.is_root
+
+    def may_leave(self, path: VirtualPath) -> bool:
+        """Whether it can be moved to another storage."""
+        return True
 
     @rule(written=paths, path=others)
     def symlink(self, written: VirtualPath, path: VirtualPath) -> None:
@@ -203,11 +207,21 @@ class CountedTrees(Trees):
     def says_why(self, old: VirtualPath, new: VirtualPath) -> bool:
         return False
 
+    def may_leave(self, path: VirtualPath) -> bool:
+        """Not with several names: one would be left in the other domain."""
+        try:
+            stat = self.one.lstat(path)
+        except ConchgoError:
+            return True
+        if stat.kind is Kind.DIRECTORY:
+            return all(stat.nlink == 1 for stat in _regular_files(self.one, path))
+        return stat.nlink == 1
+
     @invariant()
     def all_is_counted_where_it_lies(self) -> None:
         if hasattr(self, "many"):
             for point, storage in zip([ROOT, *MOUNTS], self.storages[1:], strict=True):
-                sizes = dict(_regular_files(storage, ROOT))
+                sizes = {stat.identity: stat.size for stat in _regular_files(storage, ROOT)}
                 assert self.ledger.usage(str(point)) == (sum(sizes.values()), len(sizes))
 
 
@@ -215,13 +229,12 @@ def _charge(name: str) -> Charge:
     return Charge(name, ((name, Limits(2**40, 2**20)),))
 
 
-def _regular_files(storage: LocalStorage, directory: VirtualPath) -> Iterator[tuple[tuple[int, int], int]]:
-    """Identities and sizes."""
+def _regular_files(storage: LocalStorage, directory: VirtualPath) -> Iterator[FileStat]:
     with closing(storage.scan(directory)) as listing:
         entries = [(entry.name, entry.stat) for entry in listing if entry.stat is not None]
     for name, stat in entries:
         if stat.kind is Kind.FILE:
-            yield stat.identity, stat.size
+            yield stat
         elif stat.kind is Kind.DIRECTORY:
             yield from _regular_files(storage, directory / name)
 
