@@ -76,10 +76,14 @@ def _run(setup: Setup, pipe: Connection) -> None:
     from conchgo.accounts.memory import MemoryAccountStore
     from conchgo.commands.table import enabled
     from conchgo.events.audit import AuditLog
+    from conchgo.quota.memory import MemoryLedger
     from conchgo.service import log
     from conchgo.service.compose import assemble
     from conchgo.service.listeners import AddressEndpoint
     from conchgo.service.settings import SSHSection, ThreadsSection, TransfersSection
+    from conchgo.sessions.counting import Counting
+    from conchgo.sessions.directories import Directories
+    from conchgo.sessions.quotas import Quotas
     from conchgo.sessions.roll import MemoryRoll
     from tests.interop.counters import Answerer
     from tests.interop.generic import PlainRealm
@@ -87,9 +91,11 @@ def _run(setup: Setup, pipe: Connection) -> None:
 
     log.begin("-", "info")
     os.umask(setup.umask)
+    store, ledger = MemoryAccountStore(setup.users, setup.folders), MemoryLedger()
     server = assemble(
         reactor,
-        store=MemoryAccountStore(setup.users, setup.folders),
+        store=store,
+        quotas=Quotas(ledger, Counting(ledger, store, Directories(setup.umask))),
         roll=MemoryRoll(),
         host_keys=[HOST_KEY, *map(Key.fromString, setup.host_keys)],
         listen={"tests": AddressEndpoint(reactor, "127.0.0.1", 0)},

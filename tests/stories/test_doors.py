@@ -1,4 +1,4 @@
-"""What holds for a user holds at every door: permissions, patterns, and no more than these."""
+"""What holds for a user holds at every door: permissions, patterns, folders and quotas, and no more than these."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from conchgo.storage.local import LocalStorage
 from tests.door_table import FOLDER, HOME, PLACES, PROTECTIONS, Place, Protection
 from tests.doors import DOORS, GENERIC_SFTP_DOOR, SFTP_DOOR, Door, said
 from tests.interop.asyncssh_client import in_loop
-from tests.interop.service import Servers
+from tests.interop.service import Servers, eventually
 from tests.interop.starter import FAST, GENERIC
-from tests.permission_table import Answer, Row, prepare, snapshot
+from tests.permission_table import Answer, Row, Took, Tree, prepare, snapshot
 
 PATHS = {GENERIC_SFTP_DOOR.name: GENERIC}
 
@@ -121,3 +122,44 @@ async def test_nothing_needs_other_verbs_than_its_own(servers: Servers, door: Do
             for row in door.rows:
                 expected = Answer.DONE if row.verbs <= set(verbs) else Answer.REFUSED
                 await _check(door, client, Stage(Path(user.home_dir)), row, expected)
+
+
+#: There must be something that a limit can be.
+BALLAST = {b"/ballast": b"12345"}
+
+
+def _has_only(storage: LocalStorage, what: dict[bytes, object]) -> bool:
+    return snapshot(storage).items() <= what.items()
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
+@pytest.mark.parametrize("full", [Took.A_FILE, Took.BYTES])
+@in_loop
+async def test_nobody_takes_more_than_the_quota(servers: Servers, door: Door, full: Took) -> None:
+    """For each row a user who has all that he may have; that is counted when he logs in."""
+    trees = [BALLAST | row.tree for row in door.rows]
+    users = [servers.user(f"user{number}", **_limits(tree, full)) for number, tree in enumerate(trees)]
+    service = servers.start(*users, path=PATHS.get(door.name, FAST), commands=(ALL,))
+    for row, tree, user in zip(door.rows, trees, users, strict=True):
+        with closing(LocalStorage(os.fsencode(user.home_dir))) as storage:
+            prepare(storage, tree)
+            before = snapshot(storage)
+            async with door.client(service, username=user.username) as client:
+                answer = await said(door, client, row)
+            if not full & row.takes:
+                assert answer is Answer.DONE, row.name
+                continue
+            assert answer is Answer.OVER_QUOTA, row.name
+            # Written straight to a file that was emptied for it, an upload takes that file along. Who leaves with the
+            # file open is done with a moment later.
+            if row.whole:
+                eventually(partial(_has_only, storage, before), f"nothing of {row.name} is kept")
+
+
+def _limits(tree: Tree, full: Took) -> dict[str, int]:
+    contents = [what for what in tree.values() if isinstance(what, bytes)]
+    return {"quota_files": len(contents)} if full is Took.A_FILE else {"quota_size": sum(map(len, contents))}
+
+
+def _has_only(storage: LocalStorage, what: dict[bytes, object]) -> bool:
+    return snapshot(storage).items() <= what.items()

@@ -209,4 +209,4 @@ def _require_room(files: Filesystem, path: VirtualPath, size: int) -> None:
     with suppress(PermissionDenied, Unsupported):
         space = files.space(path.parent)
         if size > space.blocks_available * space.fragment_size:
-            raise NoSpace
+            raise NoSpace("no space left for it, or quota exceeded")
