@@ -158,6 +158,7 @@ class Filtered:
         self._use(old)
         self._make(new)
         with self._without_denied_links:
+            # Who puts a directory in a file's place between the two calls has moved it: no system call asks for both.
             if not self._names.alike_below(old, new) and self._storage.lstat(old).kind is Kind.DIRECTORY:
                 raise PermissionDenied(_OTHER_PATTERNS)
             self._storage.rename(old, new, replace=replace)
