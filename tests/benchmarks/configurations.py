@@ -17,6 +17,9 @@ from typing import Final
 
 from tests.checkout import checkout_environment, conchgo
 
+#: Never reached, so never in the way.
+_QUOTA_SIZE: Final = 2**40
+_QUOTA_FILES: Final = 10**9
 _SFTPD: Final = "/usr/lib/proftpd/mod_sftp.so"
 
 
@@ -49,7 +52,7 @@ class Launch:
 
 
 def _conchgo(site: Site, workers: int = 1) -> Launch:
-    """The real service: SQLite, audit log, log, and a user with rules for several directories."""
+    """The real service: SQLite, audit log, log, and a user with rules for several directories, patterns and a quota."""
     config = site.state / "conchgo.toml"
     config.write_text(
         f'[ssh]\nlisten = ["127.0.0.1:{site.port}"]\n[service]\nstate_directory = "state"\nworkers = {workers}\n'
@@ -62,6 +65,8 @@ def _conchgo(site: Site, workers: int = 1) -> Launch:
     }
     options = [f"--directory-permissions={path}={verbs}" for path, verbs in rules.items()]
     command = conchgo("--config", str(config), "user", "add", "bench", f"--home-dir={site.home}", *options)
+    command += ["--denied-patterns=/uploads::*.exe,*.scr", "--denied-patterns=/data::.*"]
+    command += [f"--quota-size={_QUOTA_SIZE}", f"--quota-files={_QUOTA_FILES}"]
     command += [f"--public-key={site.public_key}", "--permissions=list"]
     subprocess.run(command, env=checkout_environment(), stdout=subprocess.DEVNULL, check=True)
     return Launch(conchgo("--config", str(config), "serve"), "bench")
