@@ -100,7 +100,9 @@ def test_who_was_settled_hears_of_it_and_is_there_again(engine: Engine, tmp_path
     assert owner.beat()
     with writing(engine) as connection:
         connection.execute(delete(owners))
+    joins = owner.joins
     assert not owner.beat()
+    assert owner.joins == joins + 1
     with reading(engine) as connection:
         assert [row.owner for row in all_owners(connection)] == [owner.id]
     assert owner.beat()
@@ -112,3 +114,16 @@ def test_no_place_for_the_lock(engine: Engine, tmp_path: Path) -> None:
         Owner(engine, str(tmp_path / "file" / "owners"))
     with reading(engine) as connection:
         assert all_owners(connection) == []
+
+
+def test_a_heartbeat_that_did_not_reach_the_database_is_none(engine: Engine, tmp_path: Path) -> None:
+    owner = Owner(engine, str(tmp_path / "owners"))
+    beaten = owner.beaten
+    assert owner.beat()
+    assert owner.beaten > beaten
+    beaten = owner.beaten
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DROP TABLE owners")
+    with pytest.raises(Failure):
+        owner.beat()
+    assert owner.beaten == beaten
