@@ -331,13 +331,63 @@ def test_without_a_journal_to_trust_the_domains_are_scanned(cluster: Cluster, tr
     assert cluster.leased() >= 10
 
 
+def grow(cluster: Cluster, node: Node, size: int) -> Change:
+    """An open change of a file that is there, and has grown already."""
+    inode = cluster.files.names.get(("user:alice", b"grown"))
+    if inode is None:
+        inode = cluster.files.names["user:alice", b"grown"] = cluster.files.new()
+        create(node, 0, name=b"grown").done(inode.identity, size=0, files=1)
+    path, identity, before = VirtualPath((b"grown",)), inode.identity, inode.size
+    change = node.ledger.change(ALICE, path, identity=identity, before=before, grow=size)
+    inode.size += size
+    return change
+
+
+def comes_and_goes(cluster: Cluster) -> None:
+    """Another worker changes something, and ends."""
+    other = cluster.node()
+    cluster.take(other, 1)
+    other.ledger.close()
+    other.owner.leave()
+    cluster.nodes.remove(other)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_where_others_were_in_between_an_open_change_is_for_a_scan(cluster: Cluster, told: bool) -> None:
+    one = cluster.node()
+    grow(cluster, one, 4)
+    one.tick()
+    comes_and_goes(cluster)
+    if told:
+        create(one, 1).done(new_identity(), size=1, files=1)
+        one.tick()
+    cluster.kill(one)
+    cluster.node()
+    assert cluster.is_doubted()
+
+
+def test_where_others_were_before_it_began_it_is_not(cluster: Cluster) -> None:
+    one = cluster.node()
+    grow(cluster, one, 4).done(cluster.files.names["user:alice", b"grown"].identity, size=4, files=0)
+    one.tick()
+    comes_and_goes(cluster)
+    for _ in range(2):
+        create(one, 1).done(new_identity(), size=1, files=1)
+        one.tick()
+    grow(cluster, one, 4)
+    cluster.kill(one)
+    cluster.node()
+    assert not cluster.is_doubted()
+    assert cluster.used() == (11, 4)
+
+
 def test_an_open_change_is_settled_when_the_service_ends_before_it(cluster: Cluster) -> None:
     one = cluster.node()
-    create(one, 10)
+    grow(cluster, one, 10)
     one.ledger.close()
     one.owner.leave()
     cluster.node()
-    assert cluster.used() == (0, 0)
+    assert cluster.used() == (10, 1)
     assert rows(cluster.engine)[1]["user:alice"] == []
 
 
