@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from contextlib import suppress
+from functools import partial
 from itertools import cycle
 from tempfile import mkdtemp
 from typing import Any
@@ -63,18 +64,31 @@ class Sessions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.top = mkdtemp()
-        self.ledger = MemoryLedger()
         self.plain: dict[str, LocalStorage] = {}
         self.metered: dict[str, Metered] = {}
+        self.ledger: Any = None
+        self.scans: Any = None
         self.files: list[Any] = []
         self.scan: tuple[str, Any, Tally] | None = None
         self.domains = cycle(DOMAINS)
-        for name, charge in CHARGES.items():
+        for name in CHARGES:
             os.mkdir(f"{self.top}/{name}")
             self.plain[name] = LocalStorage(f"{self.top}/{name}".encode())
-            self.metered[name] = Metered(self.plain[name], self.ledger, charge)
-            for domain, _ in charge.domains:
-                self.ledger.count(domain, Usage(0, 0))
+        self.serve()
+
+    def serve(self) -> None:
+        """Begin to count."""
+        ledger = self.ledger = self.scans = MemoryLedger()
+        for domain in DOMAINS:
+            ledger.count(domain, Usage(0, 0))
+        self.metered = {name: Metered(self.plain[name], self.ledger, charge) for name, charge in CHARGES.items()}
+
+    def used(self, domain: str) -> Usage | None:
+        return self.ledger.usage(domain)
+
+    def patiently(self, work: Any) -> Any:
+        """Nobody else is there to wait for."""
+        return work()
 
     def teardown(self) -> None:
         for file in self.files:
@@ -90,15 +104,17 @@ class Sessions(RuleBasedStateMachine):
         for storage in self.metered.values():
             storage.mkdir(VirtualPath.parse(b"/d"))
             for path, size in (b"/a", 10), (b"/d/b", 20):
-                file = storage.open(VirtualPath.parse(path), read=True, write=True, create=Create.NEW)
-                file.append(memoryview(bytes(size)))
-                self.files.append(file)
+                self.files.append(self.patiently(partial(self._made, storage, VirtualPath.parse(path))))
+                self.patiently(partial(self.files[-1].append, memoryview(bytes(size))))
+
+    def _made(self, storage: Metered, path: VirtualPath) -> Any:
+        return storage.open(path, read=True, write=True, create=Create.NEW)
 
     def attempt(self, work: Any) -> Any:
         """What fails changes nothing but what the invariant sees."""
         before = {name: found(f"{self.top}/{name}") for name in CHARGES}
         try:
-            return work()
+            return self.patiently(work)
         except QuotaExceeded:
             assert before == {name: found(f"{self.top}/{name}") for name in CHARGES}
         except ConchgoError:
@@ -179,7 +195,7 @@ class Sessions(RuleBasedStateMachine):
         """There is always a scan that goes on, of one domain after the other, by a directory or more at a time."""
         if self.scan is None:
             domain = next(self.domains)
-            self.scan = (domain, self.ledger.begin(domain), OneByOne())
+            self.scan = (domain, self.scans.begin(domain), OneByOne())
         domain, scan, tally = self.scan
 
         def seen(_seen: int, left: int) -> None:
@@ -190,7 +206,7 @@ class Sessions(RuleBasedStateMachine):
 
         storages = {name: self.plain[name] for name in DOMAINS[domain]}
         with suppress(Cancelled):
-            count(scan, storages, tally, lambda work: work(), seen)
+            count(scan, storages, tally, self.patiently, seen)
             tally.close()
             self.scan = None
 
@@ -202,7 +218,7 @@ class Sessions(RuleBasedStateMachine):
             for domain, _ in charge.domains:
                 size, files = domains.get(domain, Usage(0, 0))
                 domains[domain] = Usage(size + here.size, files + here.files)
-        assert {domain: self.ledger.usage(domain) for domain in domains} == domains
+        assert {domain: self.used(domain) for domain in domains} == domains
         limits = {domain: limits for charge in CHARGES.values() for domain, limits in charge.domains}
         for domain, used in domains.items():
             assert used.size <= (limits[domain].size or used.size)
