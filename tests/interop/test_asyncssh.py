@@ -32,6 +32,9 @@ EXTENSIONS = {
     b"lsetstat@openssh.com": b"1",
     b"expand-path@openssh.com": b"1",
     b"copy-data": b"1",
+    b"check-file": b"1",
+    b"check-file-handle": b"1",
+    b"check-file-name": b"1",
     b"home-directory": b"1",
     b"users-groups-by-id@openssh.com": b"1",
 }
@@ -125,7 +128,7 @@ async def test_extensions_are_advertised_exactly_as_they_are_there(service: Serv
     async with wire(service) as channel:
         offered = await channel.greet()
         assert offered == (EXTENSIONS if service.path == FAST else {b"limits@openssh.com": b"1"})
-        for name in {*EXTENSIONS, b"check-file", b"nonsense"} - offered.keys():
+        for name in {*EXTENSIONS, b"md5-hash", b"nonsense"} - offered.keys():
             assert (await channel.ask_extended(name, string(b"/"))).code == c.FX_OP_UNSUPPORTED
         limits = (await channel.ask_extended(b"limits@openssh.com")).reader
         assert [limits.uint64() for _ in range(4)] == [c.MAX_PACKET, 255 * KIB, 255 * KIB, c.MAX_HANDLES]
