@@ -109,7 +109,23 @@ class Throttles:
 
     def _way(self, username: str, direction: Direction) -> Way:
         divisor = partial(self._workers_of, username)
-        return Way(Bucket(divisor=divisor, now=self._now), Allowance(username, direction, self._counter, now=self._now))
+        reclaim = partial(self._reclaim, username)
+        return Way(
+            Bucket(divisor=divisor, now=self._now),
+            Allowance(username, direction, self._counter, now=self._now, reclaim=reclaim),
+        )
+
+    def _reclaim(self, username: str, but: Allowance) -> bool:
+        """Give back what the user's allowances have left, but for one, which needs it; whether that is anything."""
+        with self._lock:
+            throttles = [shared.throttle for (name, _), shared in self._shared.items() if name == username]
+        unused = Transferred(
+            sum(one.upload.allowance.leave() for one in throttles if one.upload.allowance is not but),
+            sum(one.download.allowance.leave() for one in throttles if one.download.allowance is not but),
+        )
+        if any(unused):
+            self._counter.give_back(username, unused)
+        return any(unused)
 
     def _sweep(self) -> None:
         """Forget those that a new one would be like, when there are twice as many as were left the last time."""

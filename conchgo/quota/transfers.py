@@ -124,7 +124,10 @@ class Allowance:
         direction: Direction,
         counter: TransferCounter,
         now: Callable[[], float] = time.monotonic,
+        reclaim: Callable[[Allowance], bool] = lambda but: False,
     ) -> None:
+        """`reclaim` gives back to the counter what the user's other allowances here have left, if it is anything."""
+        self._reclaim = reclaim
         self._username = username
         self._direction = direction
         self._counter = counter
@@ -181,6 +184,14 @@ class Allowance:
                 self._left -= count
             return missing
 
+    def _take(self, count: int) -> int:
+        try:
+            return self._counter.take(self._username, self._direction, count, self._limits)
+        except QuotaExceeded:
+            if not self._reclaim(self):
+                raise
+        return self._counter.take(self._username, self._direction, count, self._limits)
+
     def _ask(self, count: int) -> None:
         now = self._now()
         refused, until = self._refused
@@ -189,7 +200,7 @@ class Allowance:
         if not self._asking.acquire(blocking=False):
             raise NotBefore(now + _PAUSE)
         try:
-            taken = self._counter.take(self._username, self._direction, count, self._limits)
+            taken = self._take(count)
         except QuotaExceeded:
             self._refused = count, now + _REMEMBERED
             raise self._refusal() from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conchgo.accounts.model import BandwidthLimit, Filters, User
-from conchgo.errors import NotBefore
+from conchgo.errors import NotBefore, QuotaExceeded
 from conchgo.quota.bandwidth import Turn
 from conchgo.quota.throttles import Throttles, transfer_limits
 from conchgo.quota.transfers import Direction, MemoryTransferCounter, TransferLimits, Transferred
@@ -128,3 +128,20 @@ def test_what_was_counted_and_not_transferred_is_given_back_by_the_last_session(
     throttles.leave(throttle)
     assert counter.transferred("ada") == Transferred(1000, 0)
     assert list(Direction) == [Direction.UPLOAD, Direction.DOWNLOAD]
+
+
+def test_what_another_transfer_of_the_user_has_left_is_had_where_it_is_needed(
+    throttles: Throttles, counter: MemoryTransferCounter
+) -> None:
+    ada = user(total_data_transfer=1, upload_bandwidth=1000, filters=OFFICE)
+    home, office = throttles.join(ada, "198.51.100.1"), throttles.join(ada, "192.0.2.1")
+    assert home is not None
+    assert office is not None
+    home.upload.allowance.spend(1)
+    office.upload.allowance.spend(1)
+    office.download.allowance.spend(1)
+    assert counter.transferred("ada").upload > 2
+    home.download.allowance.spend(MB - 3)
+    assert counter.transferred("ada") == Transferred(2, MB - 2)
+    with pytest.raises(QuotaExceeded):
+        home.upload.allowance.spend(1)
