@@ -20,6 +20,8 @@ from conchgo.vfs.interface import OpenOptions
 _INPUT: Final = "-"
 _READ: Final = OpenOptions(read=True)
 _PIECE: Final = 256 * 1024
+#: Lines of a check file that are read before others get their turn.
+_TURN: Final = 64
 
 _SYNOPSIS: Final = "[-btz] [--tag] [FILE ...] | -c [-w] [--quiet] [--status] [--strict] [--ignore-missing] [FILE ...]"
 
@@ -101,6 +103,10 @@ class _Checksum:
         number = 0
         async for text in self._lines(source):
             number += 1
+            if number % _TURN == 0:
+                await self._call.files.give_way()
+            # Complaints wait for nobody: who does not read them is asked for no more lines.
+            await self._console.writable()
             if not text or text.startswith(b"#"):
                 continue
             expected = checksum_lines.parsed(text, self._tag, digits)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from itertools import takewhile
+from typing import Final, NoReturn
 
 from conchgo.commands.command import UsageError
+
+#: Characters of all options together: argparse takes time by the square of their number.
+_MOST: Final = 1000
 
 
 class Options(argparse.ArgumentParser):
@@ -23,6 +27,9 @@ class Options(argparse.ArgumentParser):
         self.add_argument(*names, action="store_true")
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        before = takewhile(lambda word: word != "--", arguments)
+        if sum(len(word) for word in before if word.startswith("-")) > _MOST:
+            raise UsageError("too many options")
         return self.parse_args(arguments)
 
     def error(self, message: str) -> NoReturn:

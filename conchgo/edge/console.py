@@ -13,6 +13,8 @@ from conchgo.errors import Cancelled, InvalidArgument
 
 #: Bytes of one line of input, its end included.
 MAX_LINE: Final = 64 * 1024
+#: Bytes that are looked at for the end of a line, which mostly is not far: many short lines wait in one input.
+_GLANCE: Final = 512
 
 
 class Console:
@@ -44,7 +46,7 @@ class Console:
         """
         line = bytearray()
         while True:
-            start = self._input.peek(MAX_LINE + 1 - len(line))
+            start = self._input.peek(min(_GLANCE, MAX_LINE + 1 - len(line)))
             end = start.find(b"\n")
             taken = start if end < 0 else start[: end + 1]
             self._input.take(len(taken))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
 from typing import Final
 
 from conchgo.errors import ConchgoError, Failure
@@ -13,6 +12,8 @@ from conchgo.vfs.listing import names_of
 
 _WILDCARDS: Final = frozenset(b"*?[")
 _MOST: Final = 100_000
+#: Names and directories that are looked at: through links, a few wildcards ask for any number of them.
+_MOST_SEEN: Final = 1_000_000
 
 
 def expanded(files: Filesystem, pattern: VirtualPath) -> list[VirtualPath]:
@@ -21,31 +22,52 @@ def expanded(files: Filesystem, pattern: VirtualPath) -> list[VirtualPath]:
     A name that begins with a dot is matched only by a pattern that does. Blocks.
 
     Raises:
-        Failure: more than 100,000 match.
+        Failure: more than 100,000 match, or a million names had to be looked at.
     """
     if _WILDCARDS.isdisjoint(bytes(pattern)) or files.peek(pattern) is not None:
         return [pattern]
+    search = _Search(files)
     found = [ROOT]
     for number, part in enumerate(pattern.parts):
-        last = number == len(pattern.parts) - 1
-        found = [path for directory in found for path in _matching(files, directory, part, last=last)]
-        if len(found) > _MOST:
-            raise Failure(f"more than {_MOST} names match")
+        found = search.below(found, part, last=number == len(pattern.parts) - 1)
     return found
 
 
-def _matching(files: Filesystem, directory: VirtualPath, part: bytes, *, last: bool) -> Iterator[VirtualPath]:
-    if _WILDCARDS.isdisjoint(part):
-        path = directory / part
-        if not last or files.peek(path) is not None:
-            yield path
-        return
-    try:
-        names = sorted(name for name, _ in names_of(files, directory, _MOST))
-    except ConchgoError:
-        return
-    pattern = part.decode("latin-1").replace("[^", "[!")
-    for name in names:
-        hidden = name.startswith(b".") and not part.startswith(b".")
-        if not hidden and fnmatch.fnmatchcase(name.decode("latin-1"), pattern):
-            yield directory / name
+class _Search:
+    """One expansion, and how much of it may still be done."""
+
+    def __init__(self, files: Filesystem) -> None:
+        self._files = files
+        self._seen = 0
+
+    def below(self, directories: list[VirtualPath], part: bytes, *, last: bool) -> list[VirtualPath]:
+        """What matches one component, in some directories."""
+        found: list[VirtualPath] = []
+        for directory in directories:
+            found += self._matching(directory, part, last=last)
+            if len(found) > _MOST:
+                raise Failure(f"more than {_MOST} names match")
+        return found
+
+    def _matching(self, directory: VirtualPath, part: bytes, *, last: bool) -> list[VirtualPath]:
+        if _WILDCARDS.isdisjoint(part):
+            path = directory / part
+            return [path] if not last or self._files.peek(path) is not None else []
+        pattern = part.decode("latin-1").replace("[^", "[!")
+        return [
+            directory / name
+            for name in self._names(directory)
+            if (part.startswith(b".") or not name.startswith(b"."))
+            and fnmatch.fnmatchcase(name.decode("latin-1"), pattern)
+        ]
+
+    def _names(self, directory: VirtualPath) -> list[bytes]:
+        """Sorted; none where it can't be read."""
+        try:
+            names = sorted(name for name, _ in names_of(self._files, directory, _MOST_SEEN - self._seen))
+        except ConchgoError:
+            names = []
+        self._seen += 1 + len(names)
+        if self._seen >= _MOST_SEEN:
+            raise Failure(f"more than {_MOST_SEEN} names would have to be looked at: use fewer wildcards")
+        return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import count
 from typing import Final, NamedTuple
 
 from conchgo.commands.files import Files
@@ -23,6 +24,8 @@ from conchgo.vfs.discarding import discard
 from conchgo.vfs.interface import Attributes, File, FileStat, Filesystem, Kind, OpenOptions
 
 _PIECE: Final = 1024 * 1024
+#: Lines that are taken before others get their turn.
+_TURN: Final = 64
 #: What the client may tell by itself: a warning, or that it gives up.
 _FROM_CLIENT: Final = frozenset((bytes((messages.WARNING,)), bytes((messages.ERROR,))))
 
@@ -61,7 +64,7 @@ class Sink:
         if directory and not self._into:
             raise Fatal(f"{self._target}: {NotADirectory.default}")
         await self._peer.ok()
-        while True:
+        for number in count(1):
             try:
                 line = await self._peer.console.read_line()
             except EOFError:
@@ -69,6 +72,8 @@ class Sink:
                     raise Fatal from None
                 return
             await self._take(line)
+            if number % _TURN == 0:
+                await self._files.give_way()
 
     async def _take(self, line: bytes) -> None:
         kind = line[:1]

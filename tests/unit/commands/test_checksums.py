@@ -169,3 +169,22 @@ def test_an_endless_line_is_refused() -> None:
     assert running.channel.status is None or running.channel.status == 1
     running.end()
     assert running.channel.complaints == ["md5sum: -: a line is longer than 65536 bytes"]
+
+
+def test_who_reads_no_complaints_is_asked_for_no_more_lines() -> None:
+    running = Running(filesystem(), "md5sum", "-c", "-w")
+    running.channel.congested = True
+    running.send(b"not a line\n" * 1000)
+    assert running.program._console.waits
+    assert not running.channel.errors
+
+
+def test_a_long_check_file_gives_way_to_others() -> None:
+    running = Running(filesystem(), "md5sum", "-c", "-w")
+    running.send(b"not a line\n" * 1000)
+    assert running.clock.getDelayedCalls()
+    running.end()
+    while running.clock.getDelayedCalls():
+        running.clock.advance(0)
+    assert len(running.channel.complaints) == 1001
+    assert running.channel.status == 1

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from conchgo.commands.command import Call, Command, UsageError
 from conchgo.commands.table import commands
-from conchgo.commands.words import words
+from conchgo.commands.words import MAX_COMMAND, words
 from conchgo.edge.pools import Inline
 from conchgo.errors import NotBefore, QuotaExceeded
 from conchgo.vfs.interface import OpenOptions
@@ -160,3 +160,22 @@ def test_help_shows_what_there_is() -> None:
     for row in commands().values():
         assert f"  {row.name}" in text
         assert row.help in text
+
+
+@pytest.mark.parametrize("line", [b"x" * (MAX_COMMAND + 1), b"x " * MAX_COMMAND])
+def test_a_line_that_would_take_long_to_split_is_refused(line: bytes) -> None:
+    with pytest.raises(UsageError, match="longer than"):
+        words(line)
+
+
+@pytest.mark.parametrize("options", [("-r",) * 10_000, ("-" + "r" * 10_000,)], ids=["many", "clustered"])
+def test_more_options_than_anybody_means_are_refused(options: tuple[str, ...]) -> None:
+    channel = run(filesystem(), "scp", "-t", *options, "x")
+    assert channel.status == 2
+    assert channel.complaints[0].startswith("scp: too many options")
+
+
+def test_names_behind_two_dashes_are_no_options() -> None:
+    channel = run(filesystem(), "md5sum", "--", *("-name",) * 1000)
+    assert channel.status == 1
+    assert len(channel.complaints) == 1000

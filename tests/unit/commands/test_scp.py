@@ -391,3 +391,19 @@ def test_permissions_are_those_of_every_door(home) -> None:
     put(served(home), b"/x", b"secret")
     assert Scp(files, "scp", "-f", "x").say(b"\0") == b"\1scp: /x: permission denied\n"
     assert get(served(home), b"/x") == b"secret"
+
+
+def test_who_sends_many_lines_at_once_is_not_alone(home) -> None:
+    scp = sink(home, "name")
+    scp.send(b"\x01warning\n" * 1000)
+    assert scp.program.busy
+    assert scp.clock.getDelayedCalls()
+    assert scp.finish() == 1
+
+
+def test_a_line_in_pieces_is_one(home) -> None:
+    scp = sink(home, "-r", ".")
+    name = b"n" * 255
+    assert scp.say(b"D0755 0 ", name[:100], name[100:], b"\nE", b"\n") == b"\0\0"
+    assert scp.finish() == 0
+    assert (home / os.fsdecode(name)).is_dir()
