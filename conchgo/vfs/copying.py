@@ -131,6 +131,9 @@ class _Directory:
     def step(self) -> bool:
         if self._listing is None:
             make_directory(self._tree.files, self._target)
+            if self._tree.files.realpath(self._target) != self._target:
+                # It may lead into the source, and then the copy has no end.
+                raise NotADirectory("the target is a link")
             self._tree.made(self._target)
             self._listing = self._tree.files.scan(self.source)
             self._entries = iter(self._listing)

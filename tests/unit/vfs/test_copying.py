@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conchgo.errors import InvalidArgument
+from conchgo.errors import InvalidArgument, NotADirectory
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.copying import TreeCopy
 from conchgo.vfs.interface import Filesystem
@@ -57,3 +57,13 @@ def test_a_copy_into_itself_by_way_of_a_folder_ends(tmp_path: Path) -> None:
     }
     home.close()
     shared.close()
+
+
+def test_a_copy_into_itself_by_way_of_a_link_in_the_target_ends(tmp_path: Path) -> None:
+    home = LocalStorage(bytes(tmp_path))
+    prepare(home, {b"/from": DIRECTORY, b"/from/d": DIRECTORY, b"/from/d/e": DIRECTORY, b"/to": DIRECTORY})
+    home.symlink(b"../from/d/e", p(b"/to/d"))
+    copy = copied(View(home).fs, b"/from", b"/to")
+    assert [(path, type(error)) for path, error in copy.failures] == [(p(b"/from/d"), NotADirectory)]
+    assert list((tmp_path / "from" / "d" / "e").iterdir()) == []
+    home.close()
