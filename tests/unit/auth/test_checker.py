@@ -108,7 +108,7 @@ class LoginTests(TestCase):
             (dataclasses.replace(ALICE, status=0), "disabled"),
             (dataclasses.replace(ALICE, filters=Filters(denied_ip=("192.0.2.0/24",))), "address"),
             (dataclasses.replace(ALICE, filters=Filters(denied_login_methods=("publickey",))), "publickey"),
-            (dataclasses.replace(ALICE, quota_size=1), "quota_size"),
+            (dataclasses.replace(ALICE, extra={"groups": ["x"]}), "groups"),
         ):
             for proven in (True, False):
                 self.assertIn(reason, self.refusal(key(proven=proven), user))
