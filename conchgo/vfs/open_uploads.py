@@ -52,6 +52,13 @@ class OpenUploads(Generic[U]):
         with _changing:
             self._set(upload.path, tuple([other for other in self.at(upload.path) if other is not upload]))
 
+    def move(self, upload: U, new: VirtualPath) -> None:
+        """This one has another path now."""
+        with _changing:
+            self._set(upload.path, tuple([other for other in self.at(upload.path) if other is not upload]))
+            upload.path = new
+            self._set(new, (*self.at(new), upload))
+
     def follow(self, old: VirtualPath, new: VirtualPath) -> None:
         """What was at `old` or below it has another path now."""
         with _changing:

@@ -217,20 +217,19 @@ class Uploads:
     def _rename_pending(
         self, pending: tuple[AtomicUpload, ...], old: VirtualPath, new: VirtualPath, *, replace: bool
     ) -> None:
-        """Uploads go to another name, with the file that they will replace if there is one."""
-        if not self._rename_if_there(old, new, replace=replace):
+        """Uploads go to another name, with the file that they will replace if there is one.
+
+        What fails or must wait in between is known by where it is then, and whoever asks again goes on.
+        """
+        if new != old:
             self._refuse_target(new, replace=replace)
         for upload in pending:
             if new.parent != old.parent:
                 self._storage.rename(upload.temporary, new.parent / upload.temporary.name, replace=False)
             upload.replace = upload.replace or replace
-
-    def _rename_if_there(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> bool:
-        try:
+            self._atomic.move(upload, new)
+        with suppress(NotFound):
             self._storage.rename(old, new, replace=replace)
-        except NotFound:
-            return False
-        return True
 
     def _refuse_target(self, path: VirtualPath, *, replace: bool) -> None:
         with suppress(NotFound):

@@ -526,6 +526,46 @@ class Waiting(MemoryStorage):
         super().remove(path)
 
 
+class OneAtATime(MemoryStorage):
+    """Says after each rename that the next one has to wait."""
+
+    waits = False
+
+    def rename(self, old: Any, new: Any, *, replace: bool) -> None:
+        self.lstat(old)
+        if self.waits:
+            self.waits = False
+            raise NotBefore(0)
+        super().rename(old, new, replace=replace)
+        self.waits = True
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_uploads_whose_rename_has_to_wait_in_between_get_there(there: bool) -> None:
+    storage = OneAtATime()
+    uploads = Uploads(storage, UploadRules(UploadMode.ATOMIC))
+    uploads.mkdir(p(b"/d"))
+    if there:
+        storage.open(p(b"/f"), read=False, write=True, create=Create.NEW).close()
+    first = Create.NEVER if there else Create.NEW
+    files = [
+        uploads.open(p(b"/f"), read=False, write=True, create=create, truncate=create is Create.NEVER)
+        for create in (first, Create.NEVER)
+    ]
+    waits = 0
+    while True:
+        try:
+            uploads.rename(p(b"/f"), p(b"/d/g"), replace=True)
+            break
+        except NotBefore:
+            waits += 1
+    assert waits == len(files) - (not there)
+    for file in files:
+        file.abandon()
+    storage.waits = False
+    assert temporaries(storage) == temporaries(storage, b"/d") == []
+
+
 def test_a_close_that_had_to_wait_is_asked_again() -> None:
     storage = Waiting()
     uploads = Uploads(storage, UploadRules(UploadMode.ATOMIC))
