@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Audit:
+class Audit:
     """Publishes what comes of a session's requests."""
 
     __slots__ = ("origin", "publish")
@@ -62,7 +62,7 @@ def _reason(error: Exception) -> str:
 class AuditedFile:
     """An open file that counts its bytes and tells them when it is closed."""
 
-    def __init__(self, file: File, path: VirtualPath, audit: _Audit) -> None:
+    def __init__(self, file: File, path: VirtualPath, audit: Audit) -> None:
         self._file = file
         self._path = path
         self._audit = audit
@@ -225,17 +225,20 @@ class AuditedFilesystem:
     def __init__(
         self,
         filesystem: SessionFilesystem,
-        origin: Origin,
-        bus: Bus,
+        audit: Audit,
         at_once: AuditedFilesystem | None = None,
         opens: Opener | None = None,
     ) -> None:
         self._filesystem = filesystem
         self._opens = opens
-        self._audit = _Audit(origin, bus)
+        self._audit = audit
         self.identity = filesystem.identity
         self.start = filesystem.start
         self.at_once = at_once
+
+    @property
+    def inside(self) -> AuditedFilesystem:
+        return AuditedFilesystem(self._filesystem.unfollowing(), self._audit)
 
     def stat(self, path: VirtualPath) -> FileStat:
         return self._audit.looked("stat", path, self._filesystem.stat, path)

@@ -16,7 +16,7 @@ from conchgo.quota.throttles import Throttle
 from conchgo.storage.countable import Countable, CountableStorage
 from conchgo.storage.interface import Storage
 from conchgo.storage.refusing import Refusing
-from conchgo.vfs.audited import AuditedFilesystem
+from conchgo.vfs.audited import Audit, AuditedFilesystem
 from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.filtered import UNFILTERED, Filtered, Names
 from conchgo.vfs.interface import Filesystem, Identity
@@ -76,7 +76,7 @@ def compose(view: View) -> Filesystem:
         links = Links(authorised, filtered, view.table.may_lead)
         session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
         opens = None if view.throttle is None else throttled(session.open, view.throttle, at_once=not waits)
-        return AuditedFilesystem(session, view.origin, view.bus, at_once, opens)
+        return AuditedFilesystem(session, Audit(view.origin, view.bus), at_once, opens)
 
     at_once = uploads.at_once
     return composed(uploads, None if at_once is None else composed(at_once, None, waits=False))

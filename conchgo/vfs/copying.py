@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from conchgo.errors import (
@@ -13,6 +14,7 @@ from conchgo.errors import (
     NoSpace,
     NotADirectory,
     NotFound,
+    PermissionDenied,
     QuotaExceeded,
     Unsupported,
 )
@@ -36,7 +38,9 @@ class TreeCopy:
     """
 
     def __init__(self, files: Filesystem, source: VirtualPath, target: VirtualPath) -> None:
-        self.files = files
+        self._within = files
+        #: Where no link is followed: one may lead into the source, and then the copy has no end.
+        self.files = files.inside
         self.buffer = memoryview(bytearray(_CHUNK))
         self.copied = 0
         self.bytes_copied = 0
@@ -98,8 +102,10 @@ class TreeCopy:
         self._tasks.clear()
 
     def _begin(self) -> None:
-        source = self.files.realpath(self._source.parent) / self._source.name if self._source.parts else self._source
-        target = self.files.realpath(self._target)
+        source = self._source
+        if source.parts:
+            source = self._within.realpath(source.parent) / source.name
+        target = self._within.realpath(self._target)
         if source.is_within(target) or target.is_within(source):
             raise InvalidArgument("one of the two is within the other")
         stat = self.files.lstat(source)
@@ -131,9 +137,6 @@ class _Directory:
     def step(self) -> bool:
         if self._listing is None:
             make_directory(self._tree.files, self._target)
-            if self._tree.files.realpath(self._target) != self._target:
-                # It may lead into the source, and then the copy has no end.
-                raise NotADirectory("the target is a link")
             self._tree.made(self._target)
             self._listing = self._tree.files.scan(self.source)
             self._entries = iter(self._listing)
@@ -222,6 +225,6 @@ def make_directory(files: Filesystem, path: VirtualPath) -> None:
     try:
         files.mkdir(path)
     except AlreadyExists:
-        stat = files.peek(path)
-        if stat is not None and stat.kind is not Kind.DIRECTORY:
-            raise NotADirectory from None
+        with suppress(PermissionDenied):
+            if files.lstat(path).kind is not Kind.DIRECTORY:
+                raise NotADirectory from None

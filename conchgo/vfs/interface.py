@@ -104,6 +104,14 @@ class Filesystem(Protocol):
         """
         ...
 
+    @property
+    def inside(self) -> Filesystem:
+        """The same for work within the server, of which nothing goes to the client or comes from it: no transfer.
+
+        It follows no links (TooManyLinks where one is on the way), so that nobody who swaps one in leads it astray.
+        """
+        ...
+
     def stat(self, path: VirtualPath) -> FileStat: ...
     def lstat(self, path: VirtualPath) -> FileStat: ...
 

@@ -19,8 +19,8 @@ MAX_HOPS: Final = 40
 class _Hops:
     """How many links one operation may still follow on a path, those inside of links' targets included."""
 
-    def __init__(self) -> None:
-        self.left = MAX_HOPS
+    def __init__(self, left: int) -> None:
+        self.left = left
 
     def spend(self) -> None:
         if not self.left:
@@ -40,15 +40,24 @@ class Links:
     may lead to the other.
     """
 
-    __slots__ = ("_beneath", "_may_lead", "_readable", "_storage")
+    __slots__ = ("_beneath", "_max_hops", "_may_lead", "_readable", "_storage")
 
     def __init__(
-        self, storage: Storage, beneath: Storage, may_lead: Callable[[VirtualPath, VirtualPath], bool]
+        self,
+        storage: Storage,
+        beneath: Storage,
+        may_lead: Callable[[VirtualPath, VirtualPath], bool],
+        max_hops: int = MAX_HOPS,
     ) -> None:
+        self._max_hops = max_hops
         self._storage = storage
         self._beneath = beneath
         self._may_lead = may_lead
         self._readable = beneath if isinstance(beneath, SymbolicLinks) else None
+
+    def unfollowing(self) -> Links:
+        """The same for whoever wants none followed: TooManyLinks where one is on the way, as with O_NOFOLLOW."""
+        return Links(self._storage, self._beneath, self._may_lead, 0)
 
     def follow(self, path: VirtualPath, action: Callable[[VirtualPath], T], *, last: bool = True) -> T:
         """Do `action` on the path, without the links on its way (and without `last`, its last component's).
@@ -62,10 +71,10 @@ class Links:
             try:
                 return action(path)
             except LinkEncountered as met:
-                hops = hops or _Hops()
+                hops = hops or _Hops(self._max_hops)
                 path = self._onward(met, hops)
             except PermissionDenied:
-                hops = hops or _Hops()
+                hops = hops or _Hops(self._max_hops)
                 try:
                     hop = self._next_hop(path, hops, last=last)
                 except ConchgoError:
@@ -81,7 +90,7 @@ class Links:
 
     def follow_both(self, old: VirtualPath, new: VirtualPath, action: Callable[[VirtualPath, VirtualPath], T]) -> T:
         """Do `action` on two names, without the links on the way to them."""
-        old_hops, new_hops = _Hops(), _Hops()
+        old_hops, new_hops = _Hops(self._max_hops), _Hops(self._max_hops)
         old, new = self._resolved_quietly(old, old_hops), self._resolved_quietly(new, new_hops)
         while True:
             try:
@@ -94,11 +103,11 @@ class Links:
 
     def resolve(self, path: VirtualPath) -> VirtualPath:
         """The path without its links, the last name's too, wherever it leads. Not for clients to see."""
-        return self._resolved(path, _Hops(), last=True)
+        return self._resolved(path, _Hops(self._max_hops), last=True)
 
     def realpath(self, path: VirtualPath) -> VirtualPath:
         """The path without its links, up to the first that leads to what is not there or may not be listed."""
-        hops = _Hops()
+        hops = _Hops(self._max_hops)
         try:
             while True:
                 try:

@@ -34,7 +34,8 @@ class Removal:
     """
 
     def __init__(self, files: Filesystem, path: VirtualPath) -> None:
-        self._files = files
+        self._within = files
+        self._files = files.inside
         self._path = path
         self._stack: list[_Directory] = []
         self._begun = False
@@ -49,6 +50,9 @@ class Removal:
     def step(self) -> bool:
         """Do a little; whether there is more to do."""
         if not self._begun:
+            if self._path.parts:
+                # From here on links are not followed: somebody may put one in the place of a directory.
+                self._path = self._within.realpath(self._path.parent) / self._path.name
             self._remove(self._path, self._files.lstat(self._path).kind)
             self._begun = True
         elif self._stack:

@@ -42,6 +42,10 @@ class SessionFilesystem:
         self.identity = identity
         self.start = start
 
+    def unfollowing(self) -> SessionFilesystem:
+        """The same, where no link is followed."""
+        return SessionFilesystem(self._storage, self._links.unfollowing(), self.identity, self.start, self._hides)
+
     def stat(self, path: VirtualPath) -> FileStat:
         return self._links.stat(path)[1]
 
