@@ -57,7 +57,6 @@ def _options() -> Options:
         ("--ignore-missing",),
     ):
         options.flag(*names)
-    options.add_argument("files", nargs="*")
     return options
 
 
@@ -72,7 +71,7 @@ class _Checksum:
         self._failed = False
 
     async def print(self, options: Namespace) -> int:
-        for name in options.files or [_INPUT]:
+        for name in options.operands or [_INPUT]:
             try:
                 digest = await self._digest(name)
             except Cancelled:
@@ -87,7 +86,7 @@ class _Checksum:
         return FAILED if self._failed else OK
 
     async def check(self, options: Namespace) -> int:
-        for name in options.files or [_INPUT]:
+        for name in options.operands or [_INPUT]:
             try:
                 await self._check_one(name, options)
             except Cancelled:

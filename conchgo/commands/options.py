@@ -13,24 +13,35 @@ from conchgo.commands.command import UsageError
 _MOST: Final = 1000
 
 
-class Options(argparse.ArgumentParser):
-    """An argparse parser that neither prints nor exits, and takes no abbreviations.
+def _is_option(word: str) -> bool:
+    """`-` alone is standard input."""
+    return word.startswith("-") and word != "-"
 
-    `read` raises UsageError where the words make no sense.
-    """
+
+class Options(argparse.ArgumentParser):
+    """An argparse parser that neither prints nor exits, and takes no abbreviations."""
 
     def __init__(self) -> None:
         super().__init__(prog="", add_help=False, allow_abbrev=False)
+        self.add_argument("operands", nargs="*")
 
     def flag(self, *names: str) -> None:
         """An option without a value, false where it is not given."""
         self.add_argument(*names, action="store_true")
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        before = takewhile(lambda word: word != "--", arguments)
-        if sum(len(word) for word in before if word.startswith("-")) > _MOST:
+        """Options, wherever they stand, and in `operands` all other words.
+
+        Raises:
+            UsageError: the words make no sense.
+        """
+        before = list(takewhile(lambda word: word != "--", arguments))
+        options = [word for word in before if _is_option(word)]
+        if sum(map(len, options)) > _MOST:
             raise UsageError("too many options")
-        return self.parse_args(arguments)
+        found = self.parse_args(options)
+        found.operands = [word for word in before if not _is_option(word)] + list(arguments[len(before) + 1 :])
+        return found
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)

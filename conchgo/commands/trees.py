@@ -117,7 +117,7 @@ def _target(
 
 def _words(call: Call, count: int) -> list[str]:
     options: Namespace = _OPTIONS.read(call.arguments)
-    words: list[str] = options.words
+    words: list[str] = options.operands
     if len(words) != count or not all(words):
         raise UsageError(f"{count} path{'s are' if count > 1 else ' is'} wanted")
     return words
@@ -138,7 +138,6 @@ async def _sum_up(call: Call, done: str, failed: int) -> int:
 
 
 _OPTIONS: Final = Options()
-_OPTIONS.add_argument("words", nargs="*")
 
 _COPY: Final = ("SOURCE TARGET", "copy a file or a directory, here on the server", ("copy", "download", "upload"), True)
 _REMOVE: Final = ("PATH", "remove a file or a directory with all that is in it", ("delete",), True)

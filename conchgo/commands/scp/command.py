@@ -19,14 +19,13 @@ def _options() -> Options:
     options = Options()
     for letter in "tfrpdvqC12346B":
         options.flag(f"-{letter}")
-    options.add_argument("-l", type=int)
-    options.add_argument("paths", nargs="*")
+    options.add_argument("-l", type=int, nargs="?")
     return options
 
 
 async def _run(call: Call) -> int:
     options = _OPTIONS.read(call.arguments)
-    if options.t == options.f or not options.paths or (options.t and len(options.paths) > 1):
+    if options.t == options.f or not options.operands or (options.t and len(options.operands) > 1):
         raise UsageError("this end of scp is started by another scp, with -t or -f")
     peer = Peer(call.console)
     try:
@@ -39,7 +38,7 @@ async def _run(call: Call) -> int:
 
 
 async def _take(call: Call, peer: Peer, options: Namespace) -> None:
-    (text,) = options.paths
+    (text,) = options.operands
     sink = Sink(peer, call.files, call.files.path(text), recursive=options.r, preserve=options.p)
     await sink.run(directory=options.d or text.endswith("/"))
 
@@ -47,7 +46,7 @@ async def _take(call: Call, peer: Peer, options: Namespace) -> None:
 async def _send(call: Call, peer: Peer, options: Namespace) -> None:
     source = Source(peer, call.files, call.owner, recursive=options.r, preserve=options.p)
     await peer.answer()
-    for text in options.paths:
+    for text in options.operands:
         path = call.files.path(text)
         found = await call.files.hop(expanded, call.files.filesystem, path)
         if not found:

@@ -188,3 +188,13 @@ def test_a_long_check_file_gives_way_to_others() -> None:
         running.clock.advance(0)
     assert len(running.channel.complaints) == 1001
     assert running.channel.status == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("a", "-b", "with space"), ("a", "--tag", "--", "-dash", "#x"), ("-b", "--", "a", "--"), ("--", "-", "a")]
+)
+def test_options_stand_anywhere_before_two_dashes(tree, words) -> None:
+    expected = coreutils(tree, "md5sum", *words)
+    channel = run(served(tree), "md5sum", *words)
+    assert bytes(channel.output) == expected.stdout
+    assert bool(channel.status) == bool(expected.returncode)
