@@ -141,6 +141,11 @@ def descriptors() -> dict[str, str]:
     return found
 
 
+def left_open(before: dict[str, str]) -> dict[str, str]:
+    """What is open now and was not then. Less is no fault: what others left to the garbage collector goes any time."""
+    return dict(descriptors().items() - before.items())
+
+
 @contextmanager
 def opened(
     storage: Storage,

@@ -24,6 +24,9 @@ from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
 from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
+#: The storages of this test, to be closed at its end.
+OPENED: list[Storage] = []
+
 EVERYTHING: Mapping[str, tuple[str, ...]] = {"/": ("*",)}
 
 
@@ -70,9 +73,10 @@ def filesystem(
     start: bytes = b"/",
     uploads: UploadMode = UploadMode.DIRECT,
 ) -> Filesystem:
+    OPENED.append(storage := storage or MemoryStorage())
     return compose(
         View(
-            mounts={ROOT: Mount(storage or MemoryStorage())},
+            mounts={ROOT: Mount(storage)},
             permissions=Permissions.parse(permissions),
             identity=Identity("alice", os.getuid(), os.getgid()),
             origin=Origin("alice", "session", "192.0.2.1"),

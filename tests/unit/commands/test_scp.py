@@ -370,6 +370,8 @@ def test_a_client_that_does_not_read_is_waited_for_with_little_in_memory(home) -
     scp.program.drained()
     scp.turn()
     assert len(scp.channel.output) > 8 * 2**20
+    scp.say(b"\0")
+    assert scp.finish() == 0
 
 
 @pytest.mark.parametrize("words", ["", "-t", "-f", "-t -f x", "-t a b", "x", "-t --bad x"])
