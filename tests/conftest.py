@@ -1,5 +1,9 @@
 """What every test may use."""
 
+import gc
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 from twisted.internet import reactor  # noqa: F401  # its own descriptors are there before any test counts
 
@@ -13,3 +17,10 @@ settings.load_profile("conchgo")
 
 # Found out once for each process: before a test makes the kernel look older, or runs out of descriptors.
 kernel_tells()
+
+
+@pytest.fixture(autouse=True)
+def _collected_again() -> Iterator[None]:
+    """After tests that count descriptors, which keep the garbage collector from closing any meanwhile."""
+    yield
+    gc.enable()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conchgo.paths import VirtualPath
-from tests.contract.storage.helpers import Backend, FullStorage, backends, descriptors, left_open, old_kernel
+from tests.contract.storage.helpers import Backend, FullStorage, backends, descriptors, old_kernel
 
 
 @pytest.fixture(params=backends.items(), ids=lambda row: row[0])
@@ -33,7 +33,7 @@ def storage(backend: Backend, root: bytes) -> Iterator[FullStorage]:
     made = backend.make(root)
     yield made
     made.close()
-    assert left_open(before) == {}
+    assert descriptors() == before
 
 
 @pytest.fixture

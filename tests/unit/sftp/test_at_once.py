@@ -21,7 +21,7 @@ from conchgo.sftp.codec import string, uint32
 from conchgo.storage import local_file
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.interface import Attributes
-from tests.contract.storage.helpers import descriptors, left_open
+from tests.contract.storage.helpers import descriptors
 from tests.unit.sftp.harness import NO_ATTRIBUTES, Client, Reply, fast_server, filesystem
 
 RULES = {"/": ["*"], "/shut": ["upload"], "/seen": ["list"]}
@@ -85,7 +85,7 @@ def storage(root: bytes) -> Iterator[LocalStorage]:
         pytest.skip("the kernel can't be asked for what it has cached, or the tests' directory is on no disk")
     yield made
     made.close()
-    assert left_open(before) == {}
+    assert descriptors() == before
 
 
 @pytest.fixture

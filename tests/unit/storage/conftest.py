@@ -9,7 +9,7 @@ import pytest
 
 from conchgo.storage.beneath import leap, walk
 from conchgo.storage.local import LocalStorage
-from tests.contract.storage.helpers import descriptors, left_open
+from tests.contract.storage.helpers import descriptors
 
 
 @pytest.fixture
@@ -25,4 +25,4 @@ def storage(request: pytest.FixtureRequest, root: bytes) -> Iterator[LocalStorag
     made = LocalStorage(root, open_parent=request.param)
     yield made
     made.close()
-    assert left_open(before) == {}
+    assert descriptors() == before

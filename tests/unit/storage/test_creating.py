@@ -12,7 +12,7 @@ from conchgo.errors import Failure, PermissionDenied
 from conchgo.storage import syscalls
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
-from tests.contract.storage.helpers import descriptors, left_open, names, outcome, p, put
+from tests.contract.storage.helpers import descriptors, names, outcome, p, put
 from tests.unit.storage.identity import ordinary_user
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -95,7 +95,7 @@ def test_who_cannot_give_away_makes_nothing(root: bytes) -> None:
         assert outcome(lambda: storage.mkdir(p(b"/dir"))) is PermissionDenied
         assert outcome(lambda: storage.symlink(b"x", p(b"/link"))) is PermissionDenied
         assert names(storage) == set()
-        assert left_open(before) == {}
+        assert descriptors() == before
     storage.close()
 
 

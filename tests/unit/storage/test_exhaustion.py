@@ -17,7 +17,7 @@ from conchgo.errors import TooManyOpenFiles
 from conchgo.paths import ROOT
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
-from tests.contract.storage.helpers import descriptors, left_open, names, outcome, p, put
+from tests.contract.storage.helpers import descriptors, names, outcome, p, put
 
 operations: dict[str, Callable[[LocalStorage], Any]] = {
     "lstat": lambda storage: storage.lstat(p(b"/dir/file")),
@@ -80,7 +80,7 @@ def test_no_descriptors_left(storage: LocalStorage, name: str, count: int, stric
     finally:
         os.umask(umask)
 
-    assert left_open(before) == {}
+    assert descriptors() == before
     if count == 0:
         assert found is TooManyOpenFiles
     if found is TooManyOpenFiles:

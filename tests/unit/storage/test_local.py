@@ -14,7 +14,7 @@ from conchgo.paths import ROOT
 from conchgo.storage.beneath import ParentOpener, leap, walk
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
-from tests.contract.storage.helpers import descriptors, get, left_open, names, outcome, p, put
+from tests.contract.storage.helpers import descriptors, get, names, outcome, p, put
 from tests.unit.storage.identity import ordinary_user
 
 
@@ -166,7 +166,7 @@ def test_what_the_operating_system_forbids(storage: LocalStorage, root: bytes, n
         storage.set_attributes(p(b"/shut"), Attributes(mode=0o700))
 
     assert found is PermissionDenied
-    assert left_open(before) == {}
+    assert descriptors() == before
     assert names(storage) == {b"file", b"link", b"none", b"shut"}
     assert names(storage, b"/shut") == {b"dir", b"file"}
     assert storage.lstat(p(b"/none")).size == 4

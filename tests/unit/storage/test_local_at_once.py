@@ -18,7 +18,7 @@ from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
 from conchgo.storage.residence import Residence
-from tests.contract.storage.helpers import descriptors, left_open, outcome, p, put
+from tests.contract.storage.helpers import descriptors, outcome, p, put
 from tests.unit.storage.identity import ordinary_user
 
 
@@ -101,7 +101,7 @@ def test_what_may_wait_is_left_to_a_thread(at_once: LocalAtOnce, root: bytes, na
 
     assert sorted(os.listdir(root + b"/d")) == [b"fifo", b"file", b"link"]
     assert os.stat(root + b"/d/file").st_size == 4
-    assert left_open(before) == {}
+    assert descriptors() == before
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_new_file_is_made_in_memory_only(at_once: LocalAtOnce, in_memory: Loca
     with open(root + b"/d/new", "rb") as new:
         assert new.read() == b"da"
         assert os.fstat(new.fileno()).st_mode == 0o100644
-    assert left_open(before) == {}
+    assert descriptors() == before
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_is_not_made_in_memory(
         in_memory.open(p(path), read=True, write=True, create=Create.NEW)
     assert sorted(os.listdir(root + b"/d")) == [b"fifo", b"file", b"link"]
     assert os.stat(root + b"/d/file").st_size == 4
-    assert left_open(before) == {}
+    assert descriptors() == before
 
 
 @pytest.mark.usefixtures("tree")
@@ -197,7 +197,7 @@ def test_what_is_swapped_in_after_the_look_is_left_to_a_thread(
 
     with pytest.raises((WouldBlock, NotFound)):
         at_once.open(p(b"/d/file"), read=True, write=False, create=Create.NEVER)
-    assert left_open(before) == {}
+    assert descriptors() == before
 
 
 def test_a_closed_storage(storage: LocalStorage, at_once: LocalAtOnce) -> None:
