@@ -64,7 +64,8 @@ class Filters:
     """Restrictions of one user. `extra` keeps what conchgo does not enforce yet, by SFTPGo's names.
 
     `max_upload_file_size` is in bytes, 0 for no limit; of `bandwidth_limits` the first one counts that names the
-    client's network.
+    client's network; `enabled_commands` are what the user may run by `ssh host COMMAND` in place of those
+    that are configured for everybody (empty: these).
     """
 
     start_directory: str = ""
@@ -75,6 +76,7 @@ class Filters:
     file_patterns: tuple[FilePattern, ...] = ()
     max_upload_file_size: int = 0
     bandwidth_limits: tuple[BandwidthLimit, ...] = ()
+    enabled_commands: tuple[str, ...] = ()
     extra: Extra = field(default_factory=dict)
 
 

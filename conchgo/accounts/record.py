@@ -64,6 +64,7 @@ def to_record(user: User) -> dict[str, Any]:
             "file_patterns": [_pattern_to_record(pattern) for pattern in filters.file_patterns],
             "max_upload_file_size": filters.max_upload_file_size,
             "bandwidth_limits": [_bandwidth_to_record(limit) for limit in filters.bandwidth_limits],
+            "enabled_commands": list(filters.enabled_commands),
         },
     }
 
@@ -139,6 +140,7 @@ _FILTERS: Final[Mapping[str, readers.Reader]] = {
     "file_patterns": readers.objects(_pattern),
     "max_upload_file_size": readers.integer,
     "bandwidth_limits": readers.objects(_bandwidth),
+    "enabled_commands": readers.texts,
 }
 
 _USER: Final[Mapping[str, readers.Reader]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -28,6 +29,9 @@ SSH_LOGIN_METHODS: Final = frozenset(
 PASSWORD_OVER_SSH: Final = "password-over-SSH"  # noqa: S105
 LOGIN_METHODS: Final = SSH_LOGIN_METHODS | {PASSWORD_OVER_SSH, "TLSCertificate", "TLSCertificate+password"}
 PROTOCOLS: Final = frozenset({"SSH", "FTP", "DAV", "HTTP"})
+
+
+_COMMAND: Final = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
 def validate(user: User) -> None:
@@ -120,6 +124,13 @@ def _bandwidth_limits(user: User) -> None:
             _number(f"{field}: {name}", getattr(limit, name), MAX_ID)
 
 
+def _enabled_commands(user: User) -> None:
+    """Which commands there are is not known here."""
+    for name in user.filters.enabled_commands:
+        if not _COMMAND.fullmatch(name):
+            raise InvalidArgument(f'filters.enabled_commands: "{shown(name)}" is no name of a command; `*` means all')
+
+
 def _virtual_folders(user: User) -> None:
     names: set[str] = set()
     paths: set[VirtualPath] = set()
@@ -171,5 +182,6 @@ _CHECKS: Final[tuple[Callable[[User], None], ...]] = (
     _protocols,
     _file_patterns,
     _bandwidth_limits,
+    _enabled_commands,
     _virtual_folders,
 )

@@ -83,6 +83,7 @@ def add(
     asks = not record_file and not new.public_keys
     chosen = hash_password(_password(password_file), algorithm) if password_file or asks else hash_given(new.password)
     store = obj.account_store()
+    _validate_commands(new)
     _validate_mounts(new, store)
     store.add(dataclasses.replace(new, password=chosen))
     _done("added", new)
@@ -102,6 +103,7 @@ def update(obj: Accounts, /, username: str, record_file: IO[bytes] | None, **opt
     _set_username(record, username)
     new = from_record(record)
     validate(new)
+    _validate_commands(new)
     _validate_mounts(new, store)
     password = hash_given(new.password) if record_file and new.password else old.password
     store.update(dataclasses.replace(new, password=password))
@@ -172,6 +174,16 @@ def _read(file: IO[bytes]) -> dict[str, Any]:
 def _validate_mounts(new: User, store: AccountStore) -> None:
     if new.virtual_folders:
         validate_mounts(new, {folder.name: folder for folder in store.folders()})
+
+
+def _validate_commands(new: User) -> None:
+    names = new.filters.enabled_commands
+    if names:
+        from conchgo.commands.table import refusal  # for most users it is not needed, and takes long
+
+        reason = refusal(names)
+        if reason:
+            raise InvalidArgument(f"filters.enabled_commands: {reason}")
 
 
 def _existing(store: AccountStore, username: str) -> User:

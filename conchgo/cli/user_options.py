@@ -119,12 +119,21 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
             "help": f"SSH; FTP, DAV and HTTP do not exist here. {_AGAIN}",
         },
     ),
+    (
+        "--enabled-command",
+        {
+            "multiple": True,
+            "metavar": "NAME",
+            "help": f"A command for `ssh host NAME`, in place of what commands.enabled lists; * for all. {_AGAIN}",
+        },
+    ),
 )
 
 #: Repeatable options are named for one value.
 _PLURALS: Final[Mapping[str, str]] = {
     "denied_login_method": "denied_login_methods",
     "denied_protocol": "denied_protocols",
+    "enabled_command": "enabled_commands",
 }
 _FILTERS: Final = frozenset(
     {
@@ -134,6 +143,7 @@ _FILTERS: Final = frozenset(
         "denied_login_methods",
         "denied_protocols",
         "max_upload_file_size",
+        "enabled_commands",
     }
 )
 

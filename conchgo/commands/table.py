@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Final
 
@@ -37,16 +37,23 @@ def commands() -> Mapping[str, Command]:
     return plugins | built_in
 
 
-def enabled(names: Iterable[str] | None) -> Mapping[str, Command]:
+def refusal(names: Iterable[str]) -> str | None:
+    """Why these can't be chosen, or None where they can."""
+    for name in names:
+        if name != ALL and name not in commands():
+            return f"{name!r} is not known; known are {', '.join(sorted(commands()))}, and {ALL}"
+    return None
+
+
+def enabled(names: Collection[str] | None) -> Mapping[str, Command]:
     """The commands of these names; None means those that are on by default, ALL every one. `help` is always there.
 
-    Raises:
-        KeyError: there is no such command.
+    What is not there is left out.
     """
     if names is None:
         chosen = {name: command for name, command in commands().items() if command.default}
     elif ALL in names:
         chosen = dict(commands())
     else:
-        chosen = {name: commands()[name] for name in names}
+        chosen = {name: command for name, command in commands().items() if name in names}
     return {help.COMMAND.name: help.COMMAND, **chosen}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conchgo.commands.command import Command
-from conchgo.commands.table import ALL, commands, enabled
+from conchgo.commands.table import enabled, refusal
 from conchgo.service.errors import StartError
 
 
@@ -15,7 +15,7 @@ def enabled_commands(names: Sequence[str] | None, key: str = "commands.enabled")
     Raises:
         StartError: there is no such command.
     """
-    for name in names or ():
-        if name != ALL and name not in commands():
-            raise StartError(f"{key}: {name!r} is not known; known are {', '.join(sorted(commands()))}, and {ALL}")
+    reason = refusal(names or ())
+    if reason:
+        raise StartError(f"{key}: {reason}")
     return enabled(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol, cast
 
 from twisted.conch.interfaces import IConchUser
@@ -155,7 +155,7 @@ class Realm:
             attendance=self._attendance,
             reactor=self._reactor,
             refuse=session.refuse,
-            commands=self._commands,
+            commands=_chosen(user.filters.enabled_commands) if user.filters.enabled_commands else self._commands,
             ran=session.ran,
         )
         avatar.files = FilesystemAdapter(avatar, compose(view), PatientRunner(runner, waits), user.username)
@@ -168,6 +168,12 @@ class Realm:
         storages.close()
         left = self._disk.run(username, self._views.throttles.leave, throttle)
         left.addErrback(lambda failure: _log.failure("counting what was transferred failed", failure))
+
+
+@lru_cache
+def _chosen(names: tuple[str, ...]) -> Mapping[str, Command]:
+    """One object for all sessions whose users may run the same."""
+    return enabled(names)
 
 
 class _Session:

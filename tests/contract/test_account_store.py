@@ -53,6 +53,7 @@ FULL = User(
         file_patterns=(FilePattern("/", ("*.jpg",), ("*\0", "\udcff"), 1),),
         max_upload_file_size=2**62,
         bandwidth_limits=(BandwidthLimit(("10.0.0.0/8",), 1, 2),),
+        enabled_commands=("pwd",),
         extra={"hooks": [{"text": "\0\udcff"}]},
     ),
     extra={"groups": [{"name": "x", "type": 1}], "role": None, "big": 2**70, "text": "\0\udcff"},

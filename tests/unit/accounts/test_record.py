@@ -71,6 +71,7 @@ USERS = st.builds(
         file_patterns=st.lists(PATTERNS, max_size=2).map(tuple),
         max_upload_file_size=NUMBER,
         bandwidth_limits=st.lists(BANDWIDTHS, max_size=2).map(tuple),
+        enabled_commands=TEXTS,
         extra=EXTRA,
     ),
     extra=EXTRA,

@@ -38,6 +38,7 @@ def alice(**changes: Any) -> User:
         {"bandwidth_limits": (BandwidthLimit(("10.0.0.0/8", "::1"), 1, 0),)},
         {"virtual_folders": (VirtualFolder("a", "/a"), VirtualFolder("b", "/a/b", False, 1, None))},
         {"virtual_folders": (VirtualFolder("a", "/"),)},
+        {"enabled_commands": ("sha256sum", "conchgo-copy", "a.b_c+d", "*")},
     ],
 )
 def test_what_makes_sense_passes(changes: dict[str, Any]) -> None:
@@ -107,6 +108,10 @@ def test_what_makes_sense_passes(changes: dict[str, Any]) -> None:
         ({"denied_ip": ("10.0.0.0/8", "\ud800")}, "filters.denied_ip"),
         ({"denied_login_methods": ("telepathy",)}, "filters.denied_login_methods"),
         ({"denied_protocols": ("SFTP",)}, "filters.denied_protocols"),
+        ({"enabled_commands": ("pwd", "")}, "filters.enabled_commands"),
+        ({"enabled_commands": ("a b",)}, "filters.enabled_commands"),
+        ({"enabled_commands": ("-a",)}, "filters.enabled_commands"),
+        ({"enabled_commands": ("/bin/ls\n",)}, "filters.enabled_commands"),
         ({"denied_protocols": ("SSH", "FTP", "DAV", "HTTP")}, "filters.denied_protocols"),
         (
             {

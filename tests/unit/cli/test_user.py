@@ -144,6 +144,29 @@ class TestAdd:
             filters=Filters("/in", ("10.0.0.0/8", "::1"), ("10.0.0.1",), ("password",), ("FTP",)),
         )
 
+    def test_commands_of_one_user(self, accounts: Accounts) -> None:
+        ok(
+            accounts,
+            "add",
+            "alice",
+            "--public-key",
+            KEY,
+            "--enabled-command",
+            "pwd",
+            "--enabled-command",
+            "conchgo-copy",
+        )
+        assert only_user(accounts).filters.enabled_commands == ("pwd", "conchgo-copy")
+        assert '["pwd", "conchgo-copy"]' in ok(accounts, "show", "alice")
+        ok(accounts, "update", "alice", "--enabled-command", "*")
+        assert only_user(accounts).filters.enabled_commands == ("*",)
+        reason = refused(accounts, "update", "alice", "--enabled-command", "rm")
+        assert "filters.enabled_commands: 'rm' is not known; known are b2sum, cd, " in reason
+        ok(accounts, "update", "alice", "--enabled-command", "")
+        assert only_user(accounts).filters.enabled_commands == ()
+        record = json.dumps({**to_record(only_user(accounts)), "filters": {"enabled_commands": ["rm"]}})
+        refused(accounts, "update", "alice", "--json", "-", given=record)
+
     def test_options_carry_limits_folders_and_patterns(self, accounts: Accounts) -> None:
         for name in ("docs", "own"):
             accounts.store.add_folder(Folder(name, f"/srv/{name}"))

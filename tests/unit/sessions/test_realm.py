@@ -31,6 +31,7 @@ from conchgo.vfs.compose import Mount
 from conchgo.vfs.interface import Filesystem
 from conchgo.vfs.mount_table import MountTable
 from tests.permission_table import DIRECTORY, prepare, snapshot
+from tests.unit.sessions.helpers import WrittenStream
 
 ALICE = User("alice", "/srv/alice")
 MEMBER = replace(ALICE, virtual_folders=(VirtualFolder("team", "/in"),))
@@ -164,6 +165,21 @@ class RealmTests(SynchronousTestCase):
         self.successResultOf(removed)
         self.assertEqual(self.storage.closed, 1)
         self.assertEqual(set(disk.owners), {"alice"})
+
+    def test_a_user_has_commands_of_his_own(self) -> None:
+        """In place of those that are configured; one that is not there any more (a plugin's) is left out."""
+        offered = {}
+        for names in ((), ("sha512sum", "gone"), ("*",)):
+            user = replace(ALICE, filters=Filters(enabled_commands=names))
+            _, avatar, _ = self.successResultOf(self.login(user))
+            channel = WrittenStream()
+            avatar.command(b"help", {}).started(channel)
+            offered[names] = channel.output
+        self.assertIn(b"  sha256sum ", offered[()])
+        self.assertNotIn(b"  sha512sum ", offered[()])
+        self.assertIn(b"  sha512sum ", offered["sha512sum", "gone"])
+        self.assertNotIn(b"  sha256sum ", offered["sha512sum", "gone"])
+        self.assertIn(b"  conchgo-remove ", offered["*",])
 
     def test_a_user_with_all_his_sessions_is_refused_before_anything_is_opened(self) -> None:
         user = replace(ALICE, max_sessions=1)
