@@ -9,6 +9,7 @@ from zope.interface import Interface, implementer
 
 from conchgo.commands.files import Files
 from conchgo.edge.console import Console
+from conchgo.processes.system import Processes
 
 OK = 0
 FAILED = 1
@@ -28,7 +29,10 @@ class ICommand(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One command line at work. `commands` are those that this user may run; `owner` is the user's name."""
+    """One command line at work. `commands` are those that this user may run; `owner` is the user's name.
+
+    `processes` starts programs, where this server can do so under control.
+    """
 
     name: str
     owner: str
@@ -36,6 +40,7 @@ class Call:
     console: Console
     files: Files
     commands: Mapping[str, Command]
+    processes: Processes | None = None
 
 
 @implementer(ICommand)

@@ -42,7 +42,9 @@ class Place:
     `target` has no links on its way and is what was asked for; `kind` is None where nothing is there yet, but its
     parent is. `binds` begin with the directory that holds all else (the target, or its parent where the target is no
     directory) and go inwards: folders that are mounted below, and masks, which are read-only, of directories whose
-    verbs do not suffice. `permissions` and `names` are the session's rules, for what a command must express itself.
+    verbs do not suffice. `permissions` and `patterns` are the session's rules, for what a command must express itself:
+    `unexpressed` are those keys of the permissions that no bind could express, for nothing is there that matches them,
+    but the program could make it.
     """
 
     asked: VirtualPath
@@ -52,6 +54,7 @@ class Place:
     binds: tuple[Bind, ...]
     permissions: Permissions
     patterns: FilePatterns
+    unexpressed: tuple[VirtualPath, ...] = ()
 
     def close(self) -> None:
         for bind in self.binds:
