@@ -74,7 +74,7 @@ class CommandProgram:
         except UsageError as error:
             return MISUSED, f"{error}; usage: {self._command.name} {self._command.synopsis}".rstrip()
         except Cancelled:
-            return FAILED, "the client left before it was done"
+            return FAILED, "cut off before it was done"
         except ConchgoError as error:
             return FAILED, error.text
         except Exception:

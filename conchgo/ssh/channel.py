@@ -41,6 +41,8 @@ TURN: Final = 8 * MAX_DATA
 #: From so many bytes on, data is encrypted where it lies; less is copied, and its buffer is of use at once.
 _WORTH_A_BUFFER: Final = 8 * 1024
 _MAX_WINDOW: Final = 0xFFFFFFFF
+#: No reply is wanted, no core was dumped, the text is in no language.
+_TERMINATED: Final = NS(b"exit-signal") + b"\0" + NS(b"TERM") + b"\0" + NS(b"the server ended it") + NS(b"")
 
 
 class FlowChannel(SSHChannel):
@@ -93,6 +95,13 @@ class FlowChannel(SSHChannel):
         if self._exit_status is None:
             self._exit_status = status & 0xFFFFFFFF
             self._flush()
+
+    def terminate(self) -> None:
+        """The server ends what runs: exit-signal and close at once (RFC 4254, 6.10). Output that waits is dropped."""
+        if not self.localClosed:
+            self._output.clear()
+            self._send(MSG_CHANNEL_REQUEST, _TERMINATED)
+            self.send_close()
 
     @property
     def _takes_output(self) -> bool:

@@ -110,6 +110,11 @@ class Connection(SSHService):
         else:
             handle(self, Reader(packet))
 
+    def terminate(self) -> None:
+        """The server ends all that runs here."""
+        for channel in list(self.channels.values()):
+            channel.terminate()
+
     def channelClosed(self, channel: FlowChannel) -> None:
         """Both sides have closed it, or the connection is gone."""
         if self.channels.pop(channel.id, None) is None:

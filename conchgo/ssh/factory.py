@@ -7,7 +7,6 @@ from typing import Final
 
 from twisted.conch.ssh.factory import SSHFactory
 from twisted.conch.ssh.keys import Key
-from twisted.conch.ssh.transport import DISCONNECT_BY_APPLICATION
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -138,4 +137,4 @@ class ServerFactory(SSHFactory):
 
     def disconnect_all(self) -> None:
         for transport in list(self.transports):
-            transport.sendDisconnect(DISCONNECT_BY_APPLICATION, "the server is shutting down")
+            transport.terminate("the server is shutting down")

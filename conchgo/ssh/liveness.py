@@ -106,7 +106,7 @@ class IdleTimeout(Watch):
         return self.connection.localChannelID, moved, self.waiting
 
     def still(self, times: int) -> None:
-        self.connection.transport.sendDisconnect(DISCONNECT_BY_APPLICATION, f"idle for {self.seconds:g} s")
+        self.connection.transport.terminate(f"idle for {self.seconds:g} s")
 
 
 class Watches:

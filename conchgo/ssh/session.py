@@ -112,6 +112,10 @@ class SessionChannel(FlowChannel):
         if want_reply and not self.localClosed:
             self._send(MSG_CHANNEL_SUCCESS if success else MSG_CHANNEL_FAILURE, b"")
 
+    def terminate(self) -> None:
+        if self._program is not None:
+            super().terminate()
+
     # From the channel to the program
 
     def data_received(self, data: Buffer) -> None:

@@ -171,6 +171,14 @@ class ServerTransport(KeyExchanges):
         self._log.info("{address}: disconnected: {text}", address=self.address, text=escaped(text))
         self._end()
 
+    def terminate(self, reason: str) -> None:
+        """End what runs for the client, which did not ask for that, and the connection."""
+        if self.ended:
+            return
+        if self.authenticated:
+            self.service.terminate()  # type: ignore[union-attr]
+        self.sendDisconnect(DISCONNECT_BY_APPLICATION, reason)
+
     def loseConnection(self) -> None:
         self.sendDisconnect(DISCONNECT_BY_APPLICATION, "the server closes the connection")
 

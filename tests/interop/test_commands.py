@@ -103,4 +103,4 @@ def test_a_client_that_leaves_ends_its_command(service: Service) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().endswith(b"  f\n")
         process.kill()
-    assert service.audit("exec", 1)[0]["reason"] == "the client left before it was done"
+    assert service.audit("exec", 1)[0]["reason"] == "cut off before it was done"

@@ -76,7 +76,7 @@ def test_a_command_that_waits_for_its_client_is_not_busy() -> None:
 def test_a_client_that_leaves_ends_what_waits_for_it() -> None:
     running = Running(filesystem(), "md5sum")
     running.program.connection_lost()
-    assert running.told == [(1, "the client left before it was done")]
+    assert running.told == [(1, "cut off before it was done")]
 
 
 class Later(Inline):
@@ -122,7 +122,7 @@ def test_what_is_open_when_the_client_leaves_is_closed() -> None:
     while runner.jobs:
         runner.do()
     assert closed
-    assert running.told == [(1, "the client left before it was done")]
+    assert running.told == [(1, "cut off before it was done")]
     assert not running.program.busy
 
 

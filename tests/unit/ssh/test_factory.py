@@ -9,7 +9,7 @@ from conchgo.ssh.settings import SSHSettings
 from tests.ssh_client import connect, log_in, start
 from tests.ssh_server import Gate, make_factory
 
-CLOSE, REFUSED = 97, 92
+CLOSE, REFUSED, REQUEST = 97, 92, 98
 
 
 def idle(factory, host: str):
@@ -126,11 +126,25 @@ def test_everybody_is_told_at_the_end() -> None:
     factory = make_factory(Clock(), gate)
     client, wire = log_in(factory)
     start(client, wire, (b"exec", NS(b"long work")))
+    client.open_session(number=7)
+    wire.pump()
     done = []
     factory.drain().addCallback(done.append)
     factory.disconnect_all()
     wire.pump()
 
+    # What was cut off ended by a signal (RFC 4254, section 6.10), and by no status.
+    signal = NS(b"exit-signal") + b"\0" + NS(b"TERM") + b"\0" + NS(b"the server ended it") + NS(b"")
+    assert client.messages[-3:-1] == [(REQUEST, bytes(4) + signal), (CLOSE, bytes(4))]
     assert client.disconnect == (11, b"the server is shutting down")
     assert gate.avatar.programs[0].calls == ["started", "connection_lost"]
     assert done == [None]
+
+
+def test_who_is_not_logged_in_yet_is_told_too() -> None:
+    factory = make_factory(Clock(), Gate())
+    stranger, wire = connect(factory)
+    factory.disconnect_all()
+    wire.pump()
+
+    assert stranger.disconnect == (11, b"the server is shutting down")

@@ -12,7 +12,7 @@ from conchgo.ssh.settings import SSHSettings
 from tests.ssh_client import RawClient, Socket, Wire, channel_data, log_in, start
 from tests.ssh_server import Gate, Recorder, make_factory
 
-IGNORE, GLOBAL_REQUEST, SUCCESS, FAILURE, ADJUST, DATA, CLOSE = 2, 80, 81, 82, 93, 94, 97
+IGNORE, GLOBAL_REQUEST, SUCCESS, FAILURE, ADJUST, DATA, CLOSE, REQUEST = 2, 80, 81, 82, 93, 94, 97, 98
 BY_APPLICATION = 11
 PING, PONG = 192, 193
 
@@ -208,6 +208,8 @@ def test_a_connection_on_which_nothing_happens_ends(with_channel) -> None:
         session.pass_time(IDLE // LOOKS + 1)
     assert session.wire.closed
     assert session.client.disconnect == (BY_APPLICATION, b"idle for 800 s")
+    # A program that did not end by itself ended by a signal.
+    assert [payload[4:19] for payload in session.client.received(REQUEST)] == with_channel * [NS(b"exit-signal")]
     assert [event["text"] for event in logs if "text" in event] == ["idle for 800 s"]
     assert session.gate.avatar.logouts == 1
 
