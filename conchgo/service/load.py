@@ -1,4 +1,5 @@
-"""How many connections each worker has: a page of memory that they share, so that the next goes where there are few."""
+"""What each worker is at, in memory that they share: its connections, so that the next goes where there are few, and
+its beats, by which the main process knows that it works."""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ _NOBODY: Final = 2**63
 
 
 class Load:
-    """One counter for each worker; each writes its own only."""
+    """Two counters for each worker; each writes its own only."""
 
     def __init__(self, descriptor: int, count: int) -> None:
         """Over the memory that `shared_memory` made for so many workers."""
-        self._memory = mmap.mmap(descriptor, count * _SIZE)
-        self._counts = memoryview(self._memory).cast("Q")
+        self._memory = mmap.mmap(descriptor, 2 * count * _SIZE)
+        counters = memoryview(self._memory).cast("Q")
+        self._counts, self._beats = counters[:count], counters[count:]
 
     def set(self, number: int, connections: int) -> None:
         self._counts[number] = connections
@@ -31,6 +33,14 @@ class Load:
     def others_have_fewer(self, number: int) -> bool:
         return min(self._counts) < self._counts[number]
 
+    def beat(self, number: int) -> None:
+        """The worker's reactor turns."""
+        self._beats[number] += 1
+
+    def beats(self, number: int) -> int:
+        """How often the worker's reactor was seen to turn, since whenever."""
+        return self._beats[number]
+
 
 def shared_memory(count: int) -> int:
     """A descriptor of memory for the counters of so many workers, none of which serves yet.
@@ -39,7 +49,7 @@ def shared_memory(count: int) -> int:
         OSError: the system gives none.
     """
     descriptor = os.memfd_create("conchgo-load", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, count * _SIZE)
+    os.ftruncate(descriptor, 2 * count * _SIZE)
     load = Load(descriptor, count)
     for number in range(count):
         load.gone(number)

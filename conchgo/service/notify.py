@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Any, Final
+
+from twisted.internet.task import LoopingCall
+
+#: Signs of life in the time after which systemd takes a service for hung (sd_watchdog_enabled(3) wants two).
+_SIGNS: Final = 3
 
 
 def notify(state: str) -> None:
@@ -18,3 +24,12 @@ def notify(state: str) -> None:
             sender.sendto(state.encode("utf-8"), address)
     except OSError:
         return
+
+
+def keep_watchdog(reactor: Any) -> None:
+    """From now on tell systemd that the reactor turns, if it wants to know (WatchdogSec=)."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if microseconds.isdigit() and os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
+        signs = LoopingCall(notify, "WATCHDOG=1")
+        signs.clock = reactor
+        signs.start(max(int(microseconds) / 1e6 / _SIGNS, 0.1))

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from conchgo.edge.pools import Pool
 from conchgo.events.audit import AuditLog
 from conchgo.service.listeners import listening, shown
-from conchgo.service.notify import notify
+from conchgo.service.notify import keep_watchdog, notify
 from conchgo.sessions.registry import Registry
 from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.socket import GatheringSocket
@@ -80,6 +80,7 @@ class Server(Service):
             task.start()
         self._log.info("listening on {addresses}", addresses=", ".join(shown(port) for port in self.ports))
         self._reactor.callWhenRunning(notify, "READY=1")
+        self._reactor.callWhenRunning(keep_watchdog, self._reactor)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -23,6 +25,9 @@ from conchgo.service.load import Load
 from conchgo.service.sharing import SharedEndpoint
 
 _log: Final = Logger()
+
+#: Seconds between two signs that the reactor turns. The main process looks less often.
+_BEAT: Final = 5.0
 
 
 class Worker:
@@ -44,10 +49,13 @@ class Worker:
         )
         self._server.privilegedStartService()
         self._counted(0)
+        self._beats = LoopingCall(load.beat, handover.number)
+        self._beats.clock = reactor
 
     def run(self) -> None:
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.addReader(self._lifeline)
+        self._reactor.callWhenRunning(self._beats.start, _BEAT)
         self._reactor.callWhenRunning(self._started)
         self._reactor.run()
 
@@ -105,6 +113,8 @@ def main() -> None:
         handover = receive(ORDERS)
     except EOFError:
         return
+    # The main process ends with SIGABRT what hangs: where it hangs is told on standard error.
+    faulthandler.enable()
     # Ctrl-C in a terminal goes to all processes; it is the main process that ends the others.
     signal.signal(signal.SIGINT, ignore)
     from twisted.internet import reactor

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,7 +23,7 @@ from conchgo.events.lines import STANDARD_ERROR, LineFile
 from conchgo.service.handover import FAILED, LOAD, ORDERS, READY, REPORTS, SOCKETS, Handover, SharedSocket
 from conchgo.service.listeners import listening, shown
 from conchgo.service.load import Load, shared_memory
-from conchgo.service.notify import notify
+from conchgo.service.notify import keep_watchdog, notify
 from conchgo.service.settings import Settings
 
 #: Seconds until a worker that ended is replaced: the first, doubled each time up to the last.
@@ -34,6 +35,12 @@ _STEADY: Final = 60.0
 
 #: Seconds beyond the grace time until a worker that does not end is killed.
 _LENIENCE: Final = 10.0
+
+#: Seconds between two looks at whether the workers' reactors turn, and after how many looks in vain this is told, and
+#: the worker is ended. What counts is the looks and not the time: it may be the main process that got no time to work.
+_LOOK: Final = 10.0
+_DOUBTFUL: Final = 3
+_HUNG: Final = 6
 
 #: Bytes of a line on standard error, after which it is passed on in parts.
 _LONG_LINE: Final = 2**20
@@ -69,6 +76,8 @@ class Supervisor(Service):
         self._restarts: dict[int, IDelayedCall] = {}
         self._ready = False
         self._ending = False
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
 
     def privilegedStartService(self) -> None:
         """Raises StartError: an address cannot be listened on."""
@@ -85,6 +94,8 @@ class Supervisor(Service):
         self._load = Load(self._memory, count)
         for number in range(count):
             self._reactor.callWhenRunning(self._start, number)
+        self._looking.start(_LOOK)
+        keep_watchdog(self._reactor)
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
@@ -94,6 +105,8 @@ class Supervisor(Service):
         self._log.info("ending: transfers have {seconds} s to finish", seconds=grace_time)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end_at_once)
+        if self._looking.running:
+            self._looking.stop()
         for restart in self._restarts.values():
             restart.cancel()
         for port in self._ports:
@@ -147,6 +160,32 @@ class Supervisor(Service):
             | {descriptor: port.fileno() for descriptor, port in sockets.items()},
         )
 
+    def _look(self) -> None:
+        """Whether the workers work. One that hangs would neither answer its clients nor leave them to others."""
+        for worker in self._running.values():
+            if worker.serving_since is None:
+                continue
+            in_vain = worker.looked_in_vain
+            worker.look(self._load.beats(worker.number))
+            if worker.looked_in_vain == _DOUBTFUL:
+                self._log.error(
+                    "worker {number} (process {pid}) has not moved for {seconds} s, and is ended if it does not soon",
+                    number=worker.number,
+                    pid=worker.pid,
+                    seconds=_DOUBTFUL * _LOOK,
+                )
+            elif worker.looked_in_vain == _HUNG:
+                self._log.error(
+                    "worker {number} (process {pid}) hangs and is ended; where it hangs is told on standard error",
+                    number=worker.number,
+                    pid=worker.pid,
+                )
+                worker.signal(signal.SIGABRT)
+            elif worker.looked_in_vain > _HUNG:
+                worker.signal(signal.SIGKILL)
+            elif in_vain >= _DOUBTFUL > worker.looked_in_vain:
+                self._log.info("worker {number} (process {pid}) moves again", number=worker.number, pid=worker.pid)
+
     # What the workers tell
 
     def worker_serves(self, worker: WorkerProcess) -> None:
@@ -187,11 +226,23 @@ class WorkerProcess(ProcessProtocol):
 
     def __init__(self, number: int, supervisor: Supervisor) -> None:
         self.number = number
+        self.pid = 0
         self.ended: Deferred[None] = Deferred()
         self.serving_since: float | None = None
+        self.looked_in_vain = 0
+        self._beats = 0
         self._supervisor = supervisor
         self._errors = bytearray()
         self._report = bytearray()
+
+    def connectionMade(self) -> None:
+        # The transport knows it no longer when the process has ended.
+        self.pid = self.transport.pid  # type: ignore[union-attr]
+
+    def look(self, beats: int) -> None:
+        """Its counter of beats is at `beats`."""
+        self.looked_in_vain = self.looked_in_vain + 1 if beats == self._beats else 0
+        self._beats = beats
 
     def signal(self, number: int) -> None:
         try:
@@ -217,16 +268,22 @@ class WorkerProcess(ProcessProtocol):
         if self._errors:
             _pass_on(bytes(self._errors) + b"\n")
         told = self._report.removeprefix(FAILED) if self._report.startswith(FAILED) else b""
-        self._supervisor.worker_ended(self, told.decode("utf-8", "backslashreplace") or _how(reason))
+        self._supervisor.worker_ended(self, told.decode("utf-8", "backslashreplace") or self._how(reason))
         self.ended.callback(None)
+
+    def _how(self, reason: Failure) -> str:
+        """It has not told why, so the reader needs to know where to look."""
+        status: Any = reason.value
+        how = f"killed by signal {status.signal}" if status.signal else f"status {status.exitCode}"
+        if self.serving_since is not None:
+            return how
+        return (
+            f"worker {self.number} (process {self.pid}) ended before it served: {how}; its last words, if any, are on "
+            "standard error, and the kernel's log (dmesg) tells what was killed for want of memory"
+        )
 
 
 def _pass_on(lines: bytes) -> None:
     """At once, so that lines of several workers are never mixed up."""
     with suppress(OSError):
         LineFile(STANDARD_ERROR).write(lines)
-
-
-def _how(reason: Failure) -> str:
-    status: Any = reason.value
-    return f"killed by signal {status.signal}" if status.signal else f"status {status.exitCode}"

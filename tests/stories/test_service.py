@@ -171,8 +171,10 @@ def test_systemd_hears_how_it_is(installation: Installation, tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
-        with installation.running(env=checkout_environment(NOTIFY_SOCKET=str(tmp_path / "notify"))) as process:
+        environment = checkout_environment(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000000")
+        with installation.running(env=environment) as process:
             assert manager.recv(100) == b"READY=1"
+            assert manager.recv(100) == b"WATCHDOG=1"
             process.signal(signal.SIGTERM)
             assert manager.recv(100) == b"STOPPING=1"
             process.wait()

@@ -13,6 +13,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from conchgo.service.handover import LOAD
+from conchgo.service.load import Load
 from tests.checkout import checkout_environment
 from tests.stories.installation import PASSWORD, RUNNERS, Installation
 from tests.stories.processes import PATIENCE, Process, running, sftp
@@ -94,6 +96,14 @@ def test_workers_share_the_port_and_no_pipes(installation: Installation) -> None
         assert port in main
         # Its orders, its reports, its standard error.
         assert [len([name for name in of_one & main if name.startswith("pipe:")]) for of_one in each] == [3, 3]
+
+
+def test_workers_show_that_they_move(installation: Installation) -> None:
+    with serving(installation) as process:
+        memory = os.open(f"/proc/{workers(process)[0]}/fd/{LOAD}", os.O_RDWR)
+        load = Load(memory, COUNT)
+        os.close(memory)
+        assert all(load.beats(number) > 0 for number in range(COUNT))
 
 
 def open_descriptors(pid: int) -> set[str]:
@@ -208,8 +218,9 @@ def test_systemd_hears_of_the_main_process_only(installation: Installation, tmp_
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
-        with installation.running(env=checkout_environment(NOTIFY_SOCKET=str(tmp_path / "notify"))) as process:
-            assert manager.recv(100) == b"READY=1"
+        environment = checkout_environment(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000000")
+        with installation.running(env=environment) as process:
+            assert [manager.recv(100), manager.recv(100)] == [b"WATCHDOG=1", b"READY=1"]
             assert len(workers(process)) == COUNT
             process.signal(signal.SIGTERM)
             assert manager.recv(100) == b"STOPPING=1"

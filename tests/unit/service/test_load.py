@@ -31,6 +31,16 @@ def test_what_one_says_the_others_see(loads: list[Load]) -> None:
     assert [load.others_have_fewer(number) for number, load in enumerate(loads)] == [True, False, False]
 
 
+def test_beats_are_each_ones_own(loads: list[Load]) -> None:
+    loads[0].set(0, 7)
+    loads[1].beat(1)
+    loads[1].beat(1)
+    loads[2].beat(2)
+    assert [loads[0].beats(number) for number in range(3)] == [0, 2, 1]
+    loads[1].gone(1)
+    assert loads[0].beats(1) == 2
+
+
 def test_who_is_gone_is_no_reason_to_wait(loads: list[Load]) -> None:
     loads[0].set(0, 3)
     loads[1].set(1, 2)

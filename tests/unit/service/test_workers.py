@@ -11,10 +11,12 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from conchgo.service.handover import ORDERS, REPORTS
+from conchgo.service.load import Load
 from conchgo.service.settings import Settings
 from conchgo.service.workers import Supervisor, WorkerProcess
 
@@ -56,6 +58,7 @@ class Process:
     def __init__(self, protocol: WorkerProcess, descriptors: dict[int, Any]) -> None:
         self.protocol, self.descriptors = protocol, descriptors
         self.signals: list[int] = []
+        self.pid: int | None = 4000
         protocol.makeConnection(self)  # type: ignore[arg-type]
 
     def writeToChild(self, descriptor: int, data: bytes) -> None:
@@ -107,6 +110,7 @@ class Supervising(SynchronousTestCase):
             self.reactor.started[number].protocol.childDataReceived(REPORTS, b"ready")
 
     def end(self, number: int, why: Failure) -> None:
+        self.reactor.started[number].pid = None
         self.reactor.started[number].protocol.processEnded(why)
 
     def test_they_accept_and_the_main_process_does_not(self) -> None:
@@ -165,6 +169,53 @@ class Supervising(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(len(self.reactor.started), 2)
 
+    def test_one_that_ends_before_it_served_is_named(self) -> None:
+        self.serve(0)
+        self.end(1, KILLED)
+        (failure,) = self.failures
+        self.assertIn(f"worker 1 (process 4000) ended before it served", failure)
+        self.assertIn("killed by signal 9", failure)
+        self.assertIn("dmesg", failure)
+
+    def let_beat(self, number: int, seconds: int) -> None:
+        """Time passes, in which only worker `number` moves."""
+        load = Load(self.supervisor._memory, 2)
+        for _ in range(seconds):
+            load.beat(number)
+            self.reactor.advance(1)
+
+    def test_one_that_hangs_is_told_ended_and_at_last_killed(self) -> None:
+        self.serve(0, 1)
+        with capturedLogs() as told:
+            self.let_beat(0, 30)
+            self.assertEqual([event["log_level"] for event in told], [LogLevel.error])
+            self.assertEqual((told[0]["number"], told[0]["pid"]), (1, 4000))
+            self.assertEqual(self.reactor.started[1].signals, [])
+            self.let_beat(0, 30)
+        self.assertEqual(self.reactor.started[1].signals, [signal.SIGABRT])
+        self.let_beat(0, 10)
+        self.assertEqual(self.reactor.started[1].signals, [signal.SIGABRT, signal.SIGKILL])
+        self.assertEqual(self.reactor.started[0].signals, [])
+        self.end(1, KILLED)
+        self.let_beat(0, 100)
+        self.assertEqual(len(self.reactor.started), 3)
+        # What takes its place may take its time to start.
+        self.assertEqual(self.reactor.started[2].signals, [])
+
+    def test_one_that_moves_again_is_left_alone(self) -> None:
+        self.serve(0, 1)
+        with capturedLogs() as told:
+            self.let_beat(0, 50)
+            self.let_beat(1, 20)
+            self.let_beat(0, 50)
+        self.assertEqual([event["log_level"] for event in told], [LogLevel.error, LogLevel.info, LogLevel.error])
+        self.assertEqual([process.signals for process in self.reactor.started], [[], []])
+
+    def test_a_main_process_that_got_no_time_ends_nobody(self) -> None:
+        self.serve(0, 1)
+        self.reactor.advance(3600)
+        self.assertEqual([process.signals for process in self.reactor.started], [[], []])
+
     def test_one_that_does_not_end_is_killed_after_the_grace_time(self) -> None:
         self.serve(0, 1)
         self.supervisor.stopService()
@@ -184,7 +235,11 @@ def test_lines_of_several_workers_are_not_mixed_up(capfd: pytest.CaptureFixture[
         def worker_ended(self, worker: WorkerProcess, reason: str) -> None:
             print(reason)
 
+        def worker_serves(self, worker: WorkerProcess) -> None:
+            worker.serving_since = 0
+
     first, second = (WorkerProcess(number, Told()) for number in range(2))  # type: ignore[arg-type]
+    first.childDataReceived(REPORTS, b"ready")
     first.childDataReceived(2, b'{"a')
     second.childDataReceived(2, b'{"b": 1}\n{"b')
     first.childDataReceived(2, b'": 1}\n')
