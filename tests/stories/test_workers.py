@@ -56,7 +56,7 @@ def sessions(stack: ExitStack, installation: Installation, count: int) -> list[p
 def lives(client: paramiko.SFTPClient) -> bool:
     try:
         client.stat("/")
-    except (OSError, EOFError):
+    except (OSError, EOFError, paramiko.SSHException):
         return False
     return True
 

@@ -173,7 +173,7 @@ class Supervising(SynchronousTestCase):
         self.serve(0)
         self.end(1, KILLED)
         (failure,) = self.failures
-        self.assertIn(f"worker 1 (process 4000) ended before it served", failure)
+        self.assertIn("worker 1 (process 4000) ended before it served", failure)
         self.assertIn("killed by signal 9", failure)
         self.assertIn("dmesg", failure)
 
