@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zope.interface import Interface, implementer
 
 from conchgo.commands.files import Files
+from conchgo.commands.settings import DEFAULTS, CommandSettings
 from conchgo.edge.console import Console
 from conchgo.processes.system import Processes
 
@@ -31,7 +32,8 @@ class ICommand(Interface):
 class Call:
     """One command line at work. `commands` are those that this user may run; `owner` is the user's name.
 
-    `processes` starts programs, where this server can do so under control.
+    `processes` starts programs, where this server can do so under control; `environment` is what the client has set, of
+    what it may set (`ssh/session.py`).
     """
 
     name: str
@@ -41,6 +43,8 @@ class Call:
     files: Files
     commands: Mapping[str, Command]
     processes: Processes | None = None
+    settings: CommandSettings = DEFAULTS
+    environment: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @implementer(ICommand)

@@ -17,6 +17,7 @@ from conchgo.accounts.model import User
 from conchgo.commands.command import MISUSED, NOT_FOUND, Call, Command, UsageError
 from conchgo.commands.files import Files
 from conchgo.commands.program import CommandProgram
+from conchgo.commands.settings import CommandSettings
 from conchgo.commands.words import words
 from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.stream import Program
@@ -61,6 +62,7 @@ class Avatar(ConchUser):
         reactor: IReactorTime,
         refuse: Callable[[str, str], None],
         commands: Mapping[str, Command],
+        settings: CommandSettings,
         ran: Ran,
     ) -> None:
         super().__init__()
@@ -74,6 +76,7 @@ class Avatar(ConchUser):
         self._reactor = reactor
         self._refuse = refuse
         self._commands = commands
+        self._settings = settings
         self._ran = ran
 
     def __conform__(self, interface: object) -> object | None:
@@ -103,7 +106,16 @@ class Avatar(ConchUser):
             work = Files(FilesystemWork(filesystem, self._runner, username, self._reactor))
             return CommandProgram(
                 row,
-                lambda console: Call(name, username, arguments, console, work, self._commands),
+                lambda console: Call(
+                    name,
+                    username,
+                    arguments,
+                    console,
+                    work,
+                    self._commands,
+                    settings=self._settings,
+                    environment=environment,
+                ),
                 work,
                 partial(self._ran, shown),
             )

@@ -17,6 +17,7 @@ from zope.interface import Interface, implementer
 from conchgo.accounts.model import Folder, User
 from conchgo.auth.credentials import Login
 from conchgo.commands.command import Command
+from conchgo.commands.settings import DEFAULTS, CommandSettings
 from conchgo.commands.table import enabled
 from conchgo.edge.pools import Runner
 from conchgo.edge.waiting import PatientRunner, Waits
@@ -66,7 +67,9 @@ class Realm:
         attendance: Attendance,
         reactor: IReactorTime,
         commands: Mapping[str, Command] | None = None,
+        command_settings: CommandSettings = DEFAULTS,
     ) -> None:
+        self._command_settings = command_settings
         self._commands = enabled(None) if commands is None else commands
         self._folder = folder
         self._open_storages = open_storages
@@ -156,6 +159,7 @@ class Realm:
             reactor=self._reactor,
             refuse=session.refuse,
             commands=_chosen(user.filters.enabled_commands) if user.filters.enabled_commands else self._commands,
+            settings=self._command_settings,
             ran=session.ran,
         )
         avatar.files = FilesystemAdapter(avatar, compose(view), PatientRunner(runner, waits), user.username)

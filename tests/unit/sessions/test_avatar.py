@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from twisted.conch.interfaces import ISession, ISFTPServer
 from twisted.internet.task import Clock
 
 from conchgo.accounts.model import User
+from conchgo.commands.command import OK, Call, Command
+from conchgo.commands.settings import DEFAULTS, CommandSettings, GitSettings
 from conchgo.commands.table import enabled
 from conchgo.edge.pools import Inline
 from conchgo.edge.stream import Program
@@ -29,7 +32,12 @@ from tests.unit.vfs.helpers import IDENTITY, ORIGIN, Permissions
 class Session:
     """An avatar, and what it says."""
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, Command] | None = None,
+        settings: CommandSettings = DEFAULTS,
+        **fields: Any,
+    ) -> None:
         self.refused: list[tuple[str, str]] = []
         self.ran: list[tuple[object, ...]] = []
         self.registry = Registry(1024)
@@ -44,7 +52,8 @@ class Session:
             attendance=Attendance(self.roll, Inline(), self.clock),
             reactor=self.clock,
             refuse=lambda action, reason: self.refused.append((action, reason)),
-            commands=enabled(None),
+            commands=enabled(None) if commands is None else commands,
+            settings=settings,
             ran=lambda *told: self.ran.append(told[:3]),
         )
         everything = Permissions.parse({"/": ["*"]})
@@ -96,6 +105,19 @@ def test_an_unknown_subsystem_is_none(name: bytes) -> None:
     assert (action, reason[:18]) == ("exec", "unknown subsystem ")
     assert len(reason) < 100
     assert len(session.registry) == 0
+
+
+def test_a_command_hears_what_the_client_has_set_and_what_is_configured() -> None:
+    heard: list[Call] = []
+
+    async def hear(call: Call) -> int:
+        heard.append(call)
+        return OK
+
+    settings = CommandSettings(git=GitSettings(create_on_push=True))
+    session = Session({"hear": Command("hear", "", "", (), False, False, hear)}, settings)
+    run(session.avatar.command(b"hear", {b"GIT_PROTOCOL": b"version=2"}))
+    assert [(call.environment, call.settings) for call in heard] == [({b"GIT_PROTOCOL": b"version=2"}, settings)]
 
 
 def test_sftp_greets_and_is_counted_until_its_channel_is_gone() -> None:
