@@ -6,7 +6,7 @@ import enum
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
@@ -67,11 +67,12 @@ class Job:
     """A program to be run in a box.
 
     `arguments` begin with the name of a program that `roots.py` knows; paths in them are those of `Boxes.path`. `files`
-    are shown read-only at their paths in the box, with this content, in the place of what is there; `empty` are
-    directories, shown empty and read-only. `file_size` is the most bytes that one file may get (RLIMIT_FSIZE; None: no
-    limit), `symlinks` whether symbolic links may be made, `environment` is all that the program gets, `seconds` after
-    which it is stopped (None: never). `events` asks for a pipe, whose end for writing is at `EVENTS_PATH` in the box:
-    what is written there goes to `Wire.events`.
+    are shown read-only at their paths in the box (`Boxes.path`, `Boxes.file`), with this content, in the place of what
+    is there; `empty` are directories, shown empty and read-only. In the user's tree both must be there already.
+    `file_size` is the most bytes that one file may get (RLIMIT_FSIZE; None: no limit), `symlinks` whether symbolic
+    links may be made, `environment` is all that the program gets, `seconds` after which it is stopped (None: never).
+    `events` asks for a pipe, whose end for writing is at `Boxes.file(EVENTS)` in the box: what is written there goes
+    to `Wire.events`.
     """
 
     place: Place
@@ -83,10 +84,6 @@ class Job:
     symlinks: bool = False
     seconds: float | None = None
     events: bool = False
-
-
-#: Where a program finds the pipe for its events.
-EVENTS_PATH: Final = b"/dev/events"
 
 
 class Wire(Protocol):
