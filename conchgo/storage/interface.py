@@ -200,7 +200,8 @@ class Storage(Protocol):
         """The same tree for callers that must not wait: what would have to wait raises WouldBlock and changes nothing.
 
         None where any call may have to wait. What it opens belongs to the caller as always: a listing of it answers at
-        once too, a file says what it does. It has all abilities that the storage has, and is closed with it.
+        once too, a file says what it does. It has all abilities that the storage has (but LocalDirectories), and is
+        closed with it.
         """
         ...
 
@@ -297,4 +298,20 @@ class RenameAcross(Protocol):
 class FreeSpace(Protocol):
     def space(self, path: VirtualPath) -> Space:
         """Raises LinkEncountered also where `path` itself is a link."""
+        ...
+
+
+@runtime_checkable
+class LocalDirectories(Protocol):
+    """A storage whose directories are the operating system's, so that other programs may work in them.
+
+    This ability a storage does not have `at_once`.
+    """
+
+    def open_directory(self, path: VirtualPath) -> int:
+        """A descriptor (O_PATH, close-on-exec) of the directory, which the caller closes.
+
+        It stays that of the same directory, whatever its name is by then. Raises LinkEncountered also where `path`
+        itself is a link.
+        """
         ...

@@ -20,6 +20,7 @@ from conchgo.errors import (
     Failure,
     InvalidArgument,
     IsADirectory,
+    NotADirectory,
     NotARegularFile,
     Unsupported,
 )
@@ -28,6 +29,7 @@ from conchgo.storage import syscalls
 from conchgo.storage.arguments import changed_mode, check_changes, check_open, check_target, checked
 from conchgo.storage.beneath import (
     DATA,
+    PIN,
     ParentOpener,
     Place,
     Root,
@@ -209,6 +211,15 @@ class LocalStorage:
         with self._at(path) as place, pinned(place) as pin:
             _refuse_link(path, pin)
             return space_found(os.fstatvfs(pin))
+
+    def open_directory(self, path: VirtualPath) -> int:
+        with self._at(path) as place:
+            descriptor = os.open(place.name, PIN, dir_fd=place.directory)
+            with closed_on_error(descriptor):
+                _refuse_link(path, descriptor)
+                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    raise NotADirectory
+                return descriptor
 
     def close(self) -> None:
         with translated():

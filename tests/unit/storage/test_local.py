@@ -13,6 +13,7 @@ from conchgo.errors import BadHandle, NotADirectory, NotARegularFile, NotFound, 
 from conchgo.paths import ROOT
 from conchgo.storage.beneath import ParentOpener, leap, walk
 from conchgo.storage.interface import Attributes, Create
+from conchgo.storage.links import LinkEncountered
 from conchgo.storage.local import LocalStorage
 from tests.contract.storage.helpers import descriptors, get, names, outcome, p, put
 from tests.unit.storage.identity import ordinary_user
@@ -188,3 +189,29 @@ def test_owners_change_one_by_one(storage: LocalStorage) -> None:
     opened.close()
     file = storage.lstat(p(b"/file"))
     assert (file.uid, file.gid) == (1000, 3000)
+
+
+def test_an_open_directory_stays_the_same_one(storage: LocalStorage, root: bytes) -> None:
+    storage.mkdir(p(b"/a"))
+    put(storage, b"/a/file")
+    descriptor = storage.open_directory(p(b"/a"))
+    storage.rename(p(b"/a"), p(b"/b"), replace=False)
+    storage.symlink(b"/", p(b"/a"))
+
+    assert os.listdir(f"/proc/self/fd/{descriptor}") == ["file"]
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+
+
+def test_only_directories_are_opened_as_such_and_no_links(storage: LocalStorage) -> None:
+    storage.mkdir(p(b"/dir"))
+    put(storage, b"/file")
+    storage.symlink(b"dir", p(b"/link"))
+    before = descriptors()
+
+    os.close(storage.open_directory(ROOT))
+    assert outcome(lambda: storage.open_directory(p(b"/file"))) is NotADirectory
+    assert outcome(lambda: storage.open_directory(p(b"/link"))) is LinkEncountered
+    assert outcome(lambda: storage.open_directory(p(b"/link/below"))) is LinkEncountered
+    assert outcome(lambda: storage.open_directory(p(b"/missing"))) is NotFound
+    assert descriptors() == before
