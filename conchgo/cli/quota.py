@@ -16,12 +16,16 @@ from conchgo.cli.display import print_json
 from conchgo.errors import ConchgoError, Failure, NotBefore
 from conchgo.quota.charges import folder_domain, user_domain
 from conchgo.quota.interface import Usage
-from conchgo.sessions.counting import Counting
+from conchgo.quota.tracking import Track
+from conchgo.sessions.counting import Counting, all_domains
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Seconds between signs of life.
 _BEAT: Final = 5.0
+
+#: So many of those who are left out are named.
+_NAMED: Final = 10
 
 _json = click.option("--json", "as_json", is_flag=True, help="JSON: a list of objects with domain, size and files.")
 
@@ -45,10 +49,8 @@ def quota() -> None:
 def show(obj: Context, /, username: str | None, folder: str | None, everything: bool, as_json: bool) -> None:
     """Show what is used, as the service counts it: half a second old at most."""
     usages = obj.usages()
-    if username or folder or everything:
-        domains: Sequence[str] = _domains(obj, username, folder, everything)
-    else:
-        domains = sorted(usages)
+    named = username or folder or everything
+    domains = _domains(obj, username, folder, everything, Track.ALL) if named else sorted(usages)
     _print([(domain, usages.get(domain)) for domain in domains], as_json)
 
 
@@ -59,9 +61,11 @@ def show(obj: Context, /, username: str | None, folder: str | None, everything: 
 def scan(obj: Context, /, username: str | None, folder: str | None, everything: bool, as_json: bool) -> None:
     """Count what is there, while the service goes on.
 
+    --all leaves out those whom the service does not count (quota.track), and names them. Who is named is counted.
+
     Whoever interrupts it may go on later with the same command; the service does so too.
     """
-    domains = _domains(obj, username, folder, everything)
+    domains = _domains(obj, username, folder, everything, Track(obj.settings.quota.track))
     known = obj.usages()
     found: list[tuple[str, Usage | None]] = []
     failed = False
@@ -117,16 +121,22 @@ def _counting(obj: Context) -> Iterator[tuple[Counting, Callable[[], None]]]:
             this.leave()
 
 
-def _domains(obj: Context, username: str | None, folder: str | None, everything: bool) -> Sequence[str]:
+def _domains(obj: Context, username: str | None, folder: str | None, everything: bool, track: Track) -> list[str]:
     if [username is not None, folder is not None, everything].count(True) != 1:
         raise click.UsageError("Name a user, or give --folder NAME or --all.")
     if username is not None:
         return [user_domain(username)]
     if folder is not None:
         return [folder_domain(folder)]
-    store = obj.account_store()
-    users = [user_domain(user.username) for user in store.users()]
-    return [*users, *(folder_domain(one.name) for one in store.folders())]
+    domains, others = all_domains(obj.account_store(), track)
+    if others:
+        named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+        click.echo(
+            f'conchgo: left out, for quota.track = "{track.value}" does not count them: {named}; '
+            "name a user or folder to have it counted all the same",
+            err=True,
+        )
+    return domains
 
 
 def _print(rows: Sequence[tuple[str, Usage | None]], as_json: bool) -> None:

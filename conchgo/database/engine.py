@@ -147,8 +147,20 @@ def _reason(error: BaseException) -> str:
         return original.strerror
     if isinstance(original, UnicodeError):
         return "a text is not valid UTF-8"
-    return " ".join(str(original).split()) or type(original).__name__
+    text = " ".join(str(original).split())
+    return _EXPLAINED.get(text, text) or type(original).__name__
 
+
+#: What SQLite says, and what that means here. Clients may see it.
+_EXPLAINED: Final = {
+    "database is locked": (
+        f"it is locked: another program has been writing to it for {_BUSY_TIMEOUT:.0f} s (a backup or sqlite3, "
+        "perhaps); try again when that has ended"
+    ),
+    "attempt to write a readonly database": (
+        "it may only be read: its file and directory must be writable for this user (is it the service's?)"
+    ),
+}
 
 _USAGE: Final = "write sqlite:////absolute/path/of/file.db or postgresql://user:password@host/database"
 

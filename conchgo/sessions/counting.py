@@ -11,10 +11,11 @@ from typing import Final
 
 from conchgo.accounts.store import AccountStore
 from conchgo.errors import Busy, Cancelled, Failure, NotBefore, NotFound
-from conchgo.quota.charges import folder_domain, user_domain
-from conchgo.quota.interface import Usage
+from conchgo.quota.charges import folder_domain, home_charge
+from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.scans import Scan, Scans
 from conchgo.quota.tally import Tally
+from conchgo.quota.tracking import Track
 from conchgo.sessions.directories import Directories
 from conchgo.storage.interface import Storage
 from conchgo.vfs.scan import Progress, count
@@ -25,6 +26,18 @@ _PAUSE: Final = 0.2
 
 def _silent(_seen: int, _left: int) -> None:
     """Progress that nobody wants to see."""
+
+
+def all_domains(store: AccountStore, track: Track) -> tuple[list[str], list[str]]:
+    """Of all users and folders of the store: those that are counted, and the others."""
+    folders = (folder_domain(folder.name) for folder in store.folders())
+    charges = [*map(home_charge, store.users()), *(Charge(domain, ((domain, Limits()),)) for domain in folders)]
+    counted: list[str] = []
+    others: list[str] = []
+    for charge in charges:
+        kept = track.charge(charge)
+        (counted if kept is not None and kept.domains else others).append(charge.storage)
+    return counted, others
 
 
 class Counting:
@@ -54,11 +67,6 @@ class Counting:
     def due(self, interval: float) -> Sequence[str]:
         """As `Scans.due`."""
         return self._scans.due(interval)
-
-    def domains(self) -> list[str]:
-        """Of all users and folders."""
-        users = [user_domain(user.username) for user in self._store.users()]
-        return [*users, *(folder_domain(folder.name) for folder in self._store.folders())]
 
     def count(self, domain: str, progress: Progress = _silent) -> Usage:
         """Count what is there, or go on with that.

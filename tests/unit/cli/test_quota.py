@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,29 @@ def test_what_makes_no_sense_is_refused(run: Any, arguments: list[str], text: st
     result = run("quota", *arguments)
     assert result.exit_code != 0
     assert text in result.output
+
+
+def test_of_all_those_are_left_out_whom_the_service_does_not_count(run: Any) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Nt0x1GGUwWsGT6QGLTTZTZTVcnmlzxWuVc1Gi4Yvk"
+    for number in range(12):
+        assert run("user", "add", f"free{number:02}", "--public-key", key).exit_code == 0
+    result = run("quota", "scan", "--all", "--json")
+    assert [row["domain"] for row in json.loads(result.stdout)] == ["user:ada", "folder:docs"]
+    assert 'quota.track = "limited" does not count them: user:free00, user:free01,' in result.stderr
+    assert "user:free09 and 2 more; name a user" in result.stderr
+    named = json.loads(run("quota", "scan", "free01", "--json").stdout)
+    assert named == [{"domain": "user:free01", "size": 0, "files": 0}]
+
+
+def test_a_locked_database_says_what_to_do(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conchgo.database.engine._BUSY_TIMEOUT", 0.0)
+    with closing(sqlite3.connect(tmp_path / "state" / "conchgo.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for command in (["quota", "scan", "ada"], ["quota", "scan", "--all"], ["user", "delete", "ada"]):
+            result = run(*command)
+            assert result.exit_code == 1, command
+            assert "the database failed: it is locked: another program" in result.stderr, command
+            assert "try again when that has ended" in result.stderr
 
 
 def test_of_all_those_are_counted_that_can_be(run: Any, tmp_path: Path) -> None:

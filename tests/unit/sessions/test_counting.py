@@ -19,7 +19,7 @@ from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.quota.tracking import Track
 from conchgo.sessions import counting as counting_module
-from conchgo.sessions.counting import Counting
+from conchgo.sessions.counting import Counting, all_domains
 from conchgo.sessions.directories import Directories
 from conchgo.sessions.quotas import Quotas
 from conchgo.sessions.storages import open_storages
@@ -68,13 +68,27 @@ def world(tmp_path: Path) -> World:
 
 def test_what_is_charged_to_a_domain_is_counted(world: World) -> None:
     counting = world.counting()
-    assert counting.domains() == ["user:ada", "folder:own", "folder:shared"]
     assert counting.count("user:ada") == Usage(23, 3)
     assert counting.count("folder:shared") == Usage(11, 1)
     assert counting.count("folder:own") == Usage(13, 1)
     assert world.ledger.usage("user:ada") == Usage(23, 3)
     hidden = replace(world.user, virtual_folders=(VirtualFolder("shared", "/"),))
     assert world.counting(hidden).count("user:ada") == Usage(11, 1)
+
+
+@pytest.mark.parametrize(
+    ("track", "counted"),
+    [
+        (Track.ALL, ["user:ada", "user:bob", "folder:own", "folder:shared"]),
+        (Track.LIMITED, ["user:ada", "folder:own", "folder:shared"]),
+        (Track.OFF, []),
+    ],
+)
+def test_all_are_those_who_are_counted(world: World, track: Track, counted: list[str]) -> None:
+    limited, unlimited = replace(world.user, quota_files=5), User("bob", "/home/bob")
+    found, others = all_domains(MemoryAccountStore([limited, unlimited], world.folders), track)
+    assert found == counted
+    assert sorted([*found, *others]) == ["folder:own", "folder:shared", "user:ada", "user:bob"]
 
 
 def test_what_is_not_there_yet_holds_nothing(world: World) -> None:
