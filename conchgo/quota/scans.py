@@ -58,7 +58,7 @@ class Scans(Protocol):
     """Where domains are counted."""
 
     def needs(self, domain: str) -> bool:
-        """Whether it was never counted, or a crash left it uncertain. Raises Failure."""
+        """Whether it was never counted, or a crash left it uncertain, or in the midst of a scan. Raises Failure."""
         ...
 
     def begin(self, domain: str) -> Scan:

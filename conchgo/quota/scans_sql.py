@@ -38,7 +38,9 @@ class SQLScans:
     def needs(self, domain: str) -> bool:
         with reading(self._engine) as connection:
             row = connection.execute(select(usages).where(usages.c.domain == domain)).one_or_none()
-        return row is None or row.counted_at is None or row.rescan
+            if row is None or row.counted_at is None or row.rescan:
+                return True
+            return row.scan is not None and not _is_alive(connection, row.scan.partition(":")[0])
 
     def begin(self, domain: str) -> _SQLScan:
         with writing(self._engine) as connection:
