@@ -7,11 +7,11 @@ import os
 import secrets
 import stat
 
+from conchgo.reserved import PREFIX
 from conchgo.storage import syscalls
 from conchgo.storage.beneath import Place
 from conchgo.storage.interface import Kind
 from conchgo.storage.local_attributes import file_stat
-from conchgo.storage.reserved import PREFIX
 
 
 def rename_replacing(old: Place, new: Place) -> None:

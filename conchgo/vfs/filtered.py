@@ -9,6 +9,7 @@ from typing import Final
 from conchgo.accounts.patterns import FilePatterns, NameRule, Verdict
 from conchgo.errors import NotFound, PermissionDenied, Unsupported
 from conchgo.paths import VirtualPath
+from conchgo.reserved import is_below_reserved, is_reserved
 from conchgo.storage.interface import (
     Attributes,
     Create,
@@ -24,7 +25,6 @@ from conchgo.storage.interface import (
     SymbolicLinks,
 )
 from conchgo.storage.links import LinkEncountered
-from conchgo.storage.reserved import is_below_reserved, is_reserved
 
 #: To look at all that is in it would not do: more may come while one looks.
 _OTHER_PATTERNS: Final = (

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Final
 
+from conchgo import reserved
 from conchgo.errors import ConchgoError, NotBefore
 from conchgo.paths import ROOT, VirtualPath
-from conchgo.storage import reserved
 from conchgo.storage.interface import Entry, Kind, Listing, Storage
 
 PREFIX: Final = reserved.PREFIX + b"upload-"

@@ -11,7 +11,7 @@ from conchgo.errors import DirectoryNotEmpty, NotFound, PermissionDenied
 from conchgo.storage.interface import Attributes
 from conchgo.vfs.interface import Filesystem
 from tests.permission_table import DIRECTORY, Link, prepare, snapshot
-from tests.unit.storage.test_reserved import OURS, THEIRS
+from tests.unit.test_reserved import OURS, THEIRS
 from tests.unit.vfs.helpers import CREATE, READ, WRITE, View, names, outcome, p
 
 TRIES: dict[str, tuple[type[Exception], Callable[[Filesystem, bytes], Any]]] = {

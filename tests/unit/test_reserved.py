@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from conchgo.paths import VirtualPath
-from conchgo.storage.reserved import is_below_reserved, is_reserved
+from conchgo.reserved import is_below_reserved, is_reserved
 
 p = VirtualPath.parse
 
