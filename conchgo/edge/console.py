@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -17,6 +17,21 @@ MAX_LINE: Final = 64 * 1024
 _GLANCE: Final = 512
 
 
+class Borrower(Protocol):
+    """Somebody to whom a console was lent. As `conchgo.edge.stream.Program` where the names are the same."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is the client's turn."""
+        ...
+
+    def started(self, stream: Stream) -> None: ...
+    def data_received(self, data: Buffer) -> None: ...
+    def input_ended(self) -> None: ...
+    def drained(self) -> None: ...
+    def connection_lost(self) -> None: ...
+
+
 class Console:
     """What one coroutine reads and writes, one thing at a time. It is cancelled with the client."""
 
@@ -25,6 +40,7 @@ class Console:
         self._input = ByteQueue()
         self._input_ended = False
         self._waiting: Deferred[None] | None = None
+        self._borrower: Borrower | None = None
         self.gone = False
 
     # For the coroutine
@@ -96,23 +112,47 @@ class Console:
         if self._stream.terminal:
             self._stream.write_error(b"\r" + text.encode() + b"\x1b[K")
 
+    def lend(self, borrower: Borrower) -> None:
+        """All that comes goes to `borrower` from now on, first what waits here; he reports what he has consumed."""
+        self._borrower = borrower
+        borrower.started(self._stream)
+        for view in self._input.take(len(self._input)).views:
+            borrower.data_received(view)
+        if self._input_ended:
+            borrower.input_ended()
+        if self.gone:
+            borrower.connection_lost()
+
+    def take_back(self) -> None:
+        """The borrower has done."""
+        self._borrower = None
+
     # For the program
 
     def data_received(self, data: Buffer) -> None:
+        if self._borrower is not None:
+            self._borrower.data_received(data)
+            return
         self._input.append(data)
         self._go_on()
 
     def input_ended(self) -> None:
         self._input_ended = True
+        if self._borrower is not None:
+            self._borrower.input_ended()
         self._go_on()
 
     def drained(self) -> None:
+        if self._borrower is not None:
+            self._borrower.drained()
         self._go_on()
 
     def connection_lost(self) -> None:
         """The coroutine ends with Cancelled at its next look here; work of its own in a thread ends first."""
         self.gone = True
         self._input.clear()
+        if self._borrower is not None:
+            self._borrower.connection_lost()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.errback(Cancelled())
@@ -120,7 +160,7 @@ class Console:
     @property
     def waits(self) -> bool:
         """Whether it is the client's turn."""
-        return self._waiting is not None
+        return self._waiting is not None if self._borrower is None else self._borrower.waits
 
     def _wait(self) -> Deferred[None]:
         if self.gone:

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from conchgo.edge.pools import Inline
+from conchgo.edge.waiting import PatientRunner, Waits
+from conchgo.errors import Cancelled, InvalidArgument
+from conchgo.processes import guard as guard_module
+from conchgo.processes.guard import Tolls
+from conchgo.processes.interface import Ending
+from conchgo.processes.toll import Toll
+from conchgo.quota.bandwidth import Bucket
+from conchgo.quota.throttles import Way
+from conchgo.quota.transfers import Allowance, Direction, MemoryTransferCounter, TransferLimits
+from tests.unit.processes.guarding import Channel, Run
+
+PYTHON = sys.executable.encode()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+class GuardTests(TestCase):
+    async def setUp(self) -> None:
+        self.patch(guard_module, "_TELL", 0.05)
+        self.patch(guard_module, "_KILL", 0.5)
+        # The reactor opens some of its own with its first program.
+        await Run(b"true").done
+        self.before = descriptors()
+
+    def tearDown(self) -> None:
+        self.assertEqual(descriptors(), self.before)
+        self.assertEqual([call for call in reactor.getDelayedCalls() if call.active()], [])  # type: ignore[attr-defined]
+
+    async def test_joins_a_program_with_its_client(self) -> None:
+        data = random.randbytes(3_000_000)
+        run = Run(b"cat")
+        for start in range(0, len(data), 32768):
+            run.send(data[start : start + 32768])
+        run.end()
+        self.assertEqual(await run.done, Ending(0, None))
+        self.assertEqual(run.channel.output, data)
+        self.assertEqual(run.channel.taken, len(data))
+
+    async def test_standard_error_is_apart(self) -> None:
+        run = Run(b"sh", b"-c", b"echo out; echo err >&2; exit 3")
+        self.assertEqual(await run.done, Ending(3, None))
+        self.assertEqual((run.channel.output, run.channel.errors), (b"out\n", b"err\n"))
+
+    async def test_a_signal_is_told(self) -> None:
+        self.assertEqual(await Run(b"sh", b"-c", b"kill -SEGV $$").done, Ending(None, 11))
+
+    async def test_a_client_that_takes_no_output_stops_the_program(self) -> None:
+        channel = Channel(most=100_000)
+        run = Run(b"dd", b"if=/dev/zero", b"bs=64k", b"count=64", b"status=none", channel=channel)
+        await channel.bell.until(lambda: channel.congested)
+        await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+        self.assertLess(len(channel.output), 300_000)
+        self.assertTrue(run.guard.waits)
+        channel.most = 2**62
+        run.console.drained()
+        self.assertEqual(await run.done, Ending(0, None))
+        self.assertEqual(len(channel.output), 64 * 65536)
+
+    async def test_a_program_that_reads_nothing_stops_the_client(self) -> None:
+        slow = Run(PYTHON, b"-c", b"import time, sys; sys.stdin.buffer.read(1); time.sleep(60)")
+        for _ in range(32):
+            slow.send(bytes(65536))
+        await slow.channel.bell.until(lambda: slow.channel.taken > 0)
+        await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+        self.assertLess(slow.channel.taken, 1_000_000)
+        slow.guard.stop("enough")
+        ending = await slow.done
+        self.assertEqual((ending.signal, ending.reason), (15, "enough"))
+        self.assertEqual(slow.boxes.signals, ["TERM"])
+
+    async def test_who_does_not_end_is_killed(self) -> None:
+        run = Run(b"sh", b"-c", b"trap '' TERM; echo on; while :; do sleep 1; done")
+        await run.channel.bell.until(lambda: bool(run.channel.output))
+        run.guard.stop("it must")
+        ending = await run.done
+        self.assertEqual((ending.signal, ending.reason), (9, "it must"))
+        self.assertEqual(run.boxes.signals, ["TERM", "KILL"])
+
+    async def test_a_client_that_leaves_takes_the_program_along(self) -> None:
+        run = Run(b"cat")
+        run.send(b"some")
+        await run.channel.bell.until(lambda: bool(run.channel.output))
+        run.console.connection_lost()
+        await self.assertFailure(run.done, Cancelled)
+        self.assertEqual(run.boxes.signals, [])
+
+    async def test_a_program_that_closes_its_input_loses_nobody(self) -> None:
+        run = Run(b"sh", b"-c", b"exec <&-; echo closed; sleep 0.05; echo done")
+        await run.channel.bell.until(lambda: bool(run.channel.output))
+        for _ in range(40):
+            run.send(bytes(65536))
+        self.assertEqual(await run.done, Ending(0, None))
+        self.assertEqual(run.channel.output, b"closed\ndone\n")
+        self.assertEqual(run.channel.taken, 40 * 65536)
+
+    async def test_a_pipe_that_outlives_the_program_is_not_waited_for(self) -> None:
+        self.patch(guard_module, "_REST", 0.05)
+        run = Run(b"sh", b"-c", b"sleep 30 & echo $!")
+        self.assertEqual(await run.done, Ending(0, None))
+        os.kill(int(run.channel.output), 9)
+
+    async def test_time_is_over(self) -> None:
+        ending = await Run(b"sleep", b"60", seconds=0.05).done
+        self.assertEqual(ending, Ending(None, 15, "it has taken longer than 0.05 seconds"))
+
+    async def test_a_program_that_is_not_there(self) -> None:
+        ending = await Run(b"/nowhere/cat").done
+        self.assertNotEqual(ending.status, 0)
+
+    async def test_what_makes_the_box_is_not_heard(self) -> None:
+        run = Run(b"sh", b"-c", b"printf 'bwr' >&2; sleep 0.02; printf 'ap: /srv/secret\\nmine\\n' >&2; exit 1")
+        ending = await run.done
+        self.assertEqual(run.channel.errors, b"mine\n")
+        self.assertEqual(ending.reason, "the program could not be started")
+
+    async def test_a_program_gets_no_descriptor_but_its_own(self) -> None:
+        run = Run(b"ls", b"/proc/self/fd")
+        await run.done
+        self.assertEqual(run.channel.output.split(), [b"0", b"1", b"2", b"3"])
+
+    async def test_a_wire_speaks_both_ways(self) -> None:
+        wire = ShoutingWire()
+        run = Run(b"sh", b"-c", b"cat; echo event >&3; echo oops >&2", wire=wire, events=True)
+        run.send(b"ping")
+        run.end()
+        await run.done
+        self.assertIn(b"PING", run.channel.output)
+        self.assertIn(b"BYE", run.channel.output)
+        self.assertEqual(run.channel.errors, b"error: oops\n")
+        self.assertEqual(wire.heard, [b"event\n", b""])
+
+    async def test_a_wire_that_makes_no_sense_of_it_ends_the_program(self) -> None:
+        run = Run(b"cat", wire=RefusingWire())
+        run.send(b"nonsense")
+        self.assertEqual((await run.done).reason, "this makes no sense")
+
+    async def test_the_lease_is_the_limit_of_every_file(self) -> None:
+        lease = FakeLease(100_000)
+        script = (
+            b"import os,sys; sys.stdin.read(1); f=open(sys.argv[1],'wb',0); f.write(bytes(99000)); f.write(bytes(9000))"
+        )
+        path = self.mktemp()
+        run = Run(PYTHON, b"-c", script, os.fsencode(os.path.abspath(path)), lease=lease)
+        run.send(b"x")
+        run.end()
+        await run.done
+        self.assertLessEqual(os.path.getsize(path), 100_000)
+
+    async def test_more_than_the_lease_ends_the_program(self) -> None:
+        lease = FakeLease(100)
+        run = Run(b"sh", b"-c", b"echo 200 >&3; sleep 60", wire=SpendingWire(lease), lease=lease, events=True)
+        self.assertEqual((await run.done).reason, "quota exceeded")
+
+    async def test_a_transfer_quota_ends_the_program(self) -> None:
+        for direction in Direction:
+            counter = MemoryTransferCounter()
+            limits = TransferLimits(upload=1000) if direction is Direction.UPLOAD else TransferLimits(download=1000)
+            run = Run(b"cat", tolls=tolls(counter, limits))
+            run.send(bytes(900))
+            await run.channel.bell.until(lambda run=run: len(run.channel.output) == 900)
+            run.send(bytes(200))
+            self.assertIn("data transfer left", (await run.done).reason or "")
+
+    async def test_bandwidth_is_waited_for(self) -> None:
+        waits = Waits(reactor)  # type: ignore[arg-type]
+        bucket = Bucket(100_000)
+        way = Way(bucket, Allowance("alice", Direction.UPLOAD, MemoryTransferCounter()))
+        hop = PatientRunner(Inline(), waits)
+        toll = Toll(way, lambda work, *args: hop.run("alice", work, *args), waits)
+        free = Toll(None, lambda: None, waits)  # type: ignore[arg-type,return-value]
+        run = Run(b"cat", tolls=Tolls(toll, free, waits))
+        run.send(bytes(30_000))
+        run.end()
+        self.assertEqual(await run.done, Ending(0, None))
+        self.assertTrue(bucket.owes)
+
+    async def test_random_ends_leave_nothing(self) -> None:
+        chance = random.Random(7)
+        for number in range(30):
+            run = Run(b"sh", b"-c", b"cat & wait; cat /dev/zero | head -c 300000")
+            run.send(bytes(chance.randrange(200_000)))
+            await deferLater(reactor, chance.random() * 0.02)  # type: ignore[arg-type]
+            if number % 3 == 0:
+                run.console.connection_lost()
+            elif number % 3 == 1:
+                run.guard.stop("so")
+            elif run.pid is not None and not run.done.called:
+                run.boxes.kill(run.pid)
+            try:
+                await run.done
+            except Cancelled:
+                pass
+
+
+class FakeLease:
+    def __init__(self, left: int) -> None:
+        self.left: int | None = left
+        self.files_left: int | None = None
+
+    def spent(self, size: int, files: int) -> None:
+        assert self.left is not None
+        self.left -= size
+
+
+class ShoutingWire:
+    """Says everything louder, and something of its own."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+
+    def from_client(self, data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        return [bytes(data).upper()], [b"<"]
+
+    def client_ended(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        return [b"BYE"], [b">"]
+
+    def from_program(self, data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        return [], [b"[", data, b"]"]
+
+    def error(self, data: bytes) -> bytes:
+        return b"error: " + data
+
+    def events(self, data: bytes) -> None:
+        self.heard.append(data)
+
+
+class SpendingWire(ShoutingWire):
+    def __init__(self, lease: FakeLease) -> None:
+        super().__init__()
+        self.lease = lease
+
+    def events(self, data: bytes) -> None:
+        if data:
+            self.lease.spent(int(data), 1)
+
+
+class RefusingWire(ShoutingWire):
+    def from_client(self, data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+        raise InvalidArgument("this makes no sense")
+
+
+def tolls(counter: MemoryTransferCounter, limits: TransferLimits) -> Tolls:
+    waits = Waits(reactor)  # type: ignore[arg-type]
+    runner = PatientRunner(Inline(), waits)
+
+    def toll(direction: Direction) -> Toll:
+        allowance = Allowance("alice", direction, counter)
+        allowance.limit(limits)
+        return Toll(Way(Bucket(), allowance), lambda work, *args: runner.run("alice", work, *args), waits)
+
+    return Tolls(toll(Direction.UPLOAD), toll(Direction.DOWNLOAD), waits)
