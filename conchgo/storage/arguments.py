@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import Final
 
-from conchgo.errors import InvalidArgument, InvalidPath
+from conchgo.errors import InvalidArgument, InvalidPath, QuotaExceeded
 from conchgo.paths import MAX_PATH, VirtualPath, not_names
 from conchgo.storage.interface import Attributes
 
@@ -61,6 +61,12 @@ def check_open(*, read: bool, write: bool, truncate: bool) -> None:
         raise InvalidArgument("invalid open: neither read nor write is asked")
     if truncate and not write:
         raise InvalidArgument("invalid open: truncate needs write")
+
+
+def check_growth(size: int, length: int, most: int | None) -> None:
+    """Raise QuotaExceeded where a file of that size may not have so many bytes more."""
+    if most is not None and length and size + length > most:
+        raise QuotaExceeded(f"quota exceeded: a file may have at most {most} bytes")
 
 
 def check_range(offset: int, length: int) -> None:

@@ -145,10 +145,14 @@ class StorageFile(Protocol):
         """As `pwritev`, if that takes no wait; else False, and nothing is written; so it is without `immediate`."""
         ...
 
-    def append(self, data: memoryview) -> None:
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
         """Write all at the end of the file as it is then, whoever else appends.
 
         Should the storage take it in parts (a full disk, a signal), others may come in between.
+
+        Raises:
+            QuotaExceeded: the file would have more than `most` bytes, whoever else appends with such a limit.
+            NotBefore: with `most`, where others write at this moment; ask again then.
         """
         ...
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from conchgo.errors import BadHandle, NoSpace, NotBefore, WouldBlock
 from conchgo.paths import VirtualPath
-from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_range, is_within_reach
+from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_growth, check_range, is_within_reach
 from conchgo.storage.beneath import Root
 from conchgo.storage.countable import PAUSE, CountableFile
 from conchgo.storage.interface import Attributes, FileStat, Space
@@ -118,8 +118,12 @@ class LocalFile:
             self.pwritev(views, offset)
         return self.immediate
 
-    def append(self, data: memoryview) -> None:
-        if _transfer(_append, self._descriptor, [data], 0) < data.nbytes:
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
+        if most is not None:
+            with self.exclusively() as found:
+                check_growth(found.size, data.nbytes, most)
+                self.append(data)
+        elif _transfer(_append, self._descriptor, [data], 0) < data.nbytes:
             raise NoSpace
 
     def stat(self) -> FileStat:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import RLock
 
 from conchgo.errors import BadHandle, NotBefore, WouldBlock
-from conchgo.storage.arguments import check_changes, check_range, is_within_reach
+from conchgo.storage.arguments import check_changes, check_growth, check_range, is_within_reach
 from conchgo.storage.countable import PAUSE
 from conchgo.storage.interface import Attributes, FileStat, Space
 from conchgo.storage.memory_tree import Budget, Node
@@ -65,9 +65,10 @@ class MemoryFile:
         self.pwritev(views, offset)
         return True
 
-    def append(self, data: memoryview) -> None:
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
         with self._lock:
             self._check(self._write)
+            check_growth(len(self._node.data), data.nbytes, most)
             self._put(bytes(data), len(self._node.data))
 
     def stat(self) -> FileStat:

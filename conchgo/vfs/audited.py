@@ -111,8 +111,8 @@ class AuditedFile:
             self._count(written=sum(view.nbytes for view in views))
         return done
 
-    def append(self, data: memoryview) -> None:
-        self._noting(self._file.append, data)
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
+        self._noting(self._file.append, data, most=most)
         self._count(written=data.nbytes)
 
     def set_attributes(self, changes: Attributes) -> None:

@@ -65,7 +65,7 @@ class AuthorisedFile:
         self.preadv: Callable[[Sequence[memoryview], int], int] = _not_open_for_reading
         self.pwritev: Callable[[Sequence[memoryview], int], None] = _not_open_for_writing
         self.pwritev_now: Callable[[Sequence[memoryview], int], bool] = _not_open_for_writing
-        self.append: Callable[[memoryview], None] = _not_open_for_writing
+        self.append: Callable[..., None] = _not_open_for_writing
         if read:
             self.pread = file.pread
             self.preadv_now = file.preadv_now
@@ -112,7 +112,7 @@ def _not_open_for_reading(*_: object) -> NoReturn:
     raise PermissionDenied("permission denied: the handle is not open for reading")
 
 
-def _not_open_for_writing(*_: object) -> NoReturn:
+def _not_open_for_writing(*_: object, **__: object) -> NoReturn:
     raise PermissionDenied("permission denied: the handle is not open for writing")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from conchgo.errors import ConchgoError, Failure, NotFound, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change
-from conchgo.storage.arguments import check_changes, check_range
+from conchgo.storage.arguments import check_changes, check_growth, check_range
 from conchgo.storage.countable import CountableFile, CountableStorage
 from conchgo.storage.interface import Attributes, FileStat, Space
 from conchgo.vfs.metering import Meter
@@ -63,7 +63,7 @@ class MeteredFile:
         self.abandon = file.abandon
         self.pwritev: Callable[[Sequence[memoryview], int], None] = self._pwritev if write else file.pwritev
         self.pwritev_now = self._pwritev_now if write and file.immediate else file.pwritev_now
-        self.append: Callable[[memoryview], None] = self._append if write else file.append
+        self.append: Callable[..., None] = self._append if write else file.append
         self.set_attributes: Callable[[Attributes], None] = self._set_attributes if write else file.set_attributes
 
     def space(self) -> Space:
@@ -93,8 +93,9 @@ class MeteredFile:
             return False
         return True
 
-    def _append(self, data: memoryview) -> None:
+    def _append(self, data: memoryview, *, most: int | None = None) -> None:
         with self._file.exclusively() as found:
+            check_growth(found.size, data.nbytes, most)
             self._counted(found, data.nbytes, partial(self._file.append, data), at_once=False)
 
     def _set_attributes(self, changes: Attributes) -> None:

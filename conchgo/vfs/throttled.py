@@ -120,8 +120,8 @@ class ThrottledFile:
     def pwritev_now(self, views: Sequence[memoryview], offset: int) -> bool:
         return False
 
-    def append(self, data: memoryview) -> None:
-        self._write(data.nbytes, self._file.append, data)
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
+        self._write(data.nbytes, self._file.append, data, most=most)
 
     def _write(self, count: int, write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         self._up.begin(count)

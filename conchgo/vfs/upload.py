@@ -81,12 +81,11 @@ class Upload:
         """As `conchgo.vfs.interface.File.limit_reached`."""
         return self._failed(error)
 
-    def append(self, data: memoryview) -> None:
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
+        limits = [limit for limit in (most, self._rules.max_size) if limit is not None]
         try:
             self._begin(None)
-            if self._rules.max_size is not None:
-                self._rules.require(self._file.stat().size + data.nbytes, self._file.stat)
-            self._file.append(data)
+            self._file.append(data, most=min(limits, default=None))
         except ConchgoError as error:
             raise self._failed(error) from error
         self._appended(data.nbytes)

@@ -17,6 +17,7 @@ from conchgo.errors import (
     NotARegularFile,
     NotFound,
     PermissionDenied,
+    QuotaExceeded,
 )
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, Create, StorageFile
@@ -175,6 +176,31 @@ def test_append_writes_at_the_end_as_it_is_then(storage: FullStorage) -> None:
         first.append(memoryview(b"four"))
 
     assert get(storage, b"/file") == b"ONE two three four"
+
+
+def test_an_append_keeps_to_what_a_file_may_have_at_most(storage: FullStorage) -> None:
+    put(storage, b"/file", b"12345678")
+    with opened(storage, b"/file") as file:
+        file.append(memoryview(b"9"), most=9)
+        assert outcome(lambda: file.append(memoryview(b"x"), most=9)) is QuotaExceeded
+        file.append(memoryview(b""), most=5)
+        file.append(memoryview(b"!"))
+    assert get(storage, b"/file") == b"123456789!"
+
+
+def test_no_number_of_handles_appends_more_than_a_file_may_have(storage: FullStorage) -> None:
+    put(storage, b"/file")
+
+    def append(_: int) -> int:
+        done = 0
+        with opened(storage, b"/file") as file:
+            for _ in range(30):
+                done += outcome(lambda: patiently(lambda: file.append(memoryview(bytes(70)), most=1000))) is None
+        return done
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(append, range(8))) == 14
+    assert len(get(storage, b"/file")) == 980
 
 
 def test_nobody_overwrites_what_others_append(storage: FullStorage) -> None:

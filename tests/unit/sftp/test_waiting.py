@@ -71,9 +71,9 @@ class GatedFile(MemoryFile):
         self.gate.ask(f"write {offset} {sum(map(len, views))}")
         super().pwritev(views, offset)
 
-    def append(self, data: memoryview) -> None:
+    def append(self, data: memoryview, *, most: int | None = None) -> None:
         self.gate.ask(f"append {data.nbytes}")
-        super().append(data)
+        super().append(data, most=most)
 
     def close_now(self) -> bool:
         return False
