@@ -8,7 +8,7 @@ from typing import Protocol
 
 from conchgo.errors import ConchgoError, QuotaExceeded
 from conchgo.paths import VirtualPath
-from conchgo.storage.interface import Attributes, Entry, FileStat, Kind, Listing, Space, StorageFile
+from conchgo.storage.interface import Attributes, Entry, FileStat, Kind, Listing, RangeCopies, Space, StorageFile
 
 __all__ = [
     "Attributes",
@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 
-class Inside(Protocol):
-    """An open file, for what reads and writes it without a way to the client: see `StorageFile`."""
+class Inside(RangeCopies, Protocol):
+    """An open file, for what copies, reads and writes it without a way to the client: see `StorageFile`."""
 
     def pread(self, length: int, offset: int) -> bytes: ...
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None: ...
