@@ -264,8 +264,8 @@ class AuditedFilesystem:
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._filesystem.realpath(path)
 
-    def require(self, verb: str, path: VirtualPath) -> None:
-        self._audit.looked(verb, path, self._filesystem.require, verb, path)
+    def require(self, verb: str, path: VirtualPath) -> VirtualPath:
+        return self._audit.looked(verb, path, self._filesystem.require, verb, path)
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
         opens = self._opens or self._filesystem.open

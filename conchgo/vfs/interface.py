@@ -123,8 +123,11 @@ class Filesystem(Protocol):
         """The path without its links, up to the first that leads to what is not there or may not be listed."""
         ...
 
-    def require(self, verb: str, path: VirtualPath) -> None:
-        """For what no other call asks: a right to do something with the path itself. Raises PermissionDenied."""
+    def require(self, verb: str, path: VirtualPath) -> VirtualPath:
+        """For what no other call asks: a right to do something with the path itself. Raises PermissionDenied.
+
+        Gives the path without its links. That is not for clients to see.
+        """
         ...
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File: ...
