@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -31,22 +32,30 @@ class Spawn:
 
     `descriptors` says for the process' own numbers, besides 0, 1 and 2, which of ours they are; it gets no others.
     They are ours until `close`, which is called when the process was started, or is not going to be. `events` is the
-    end for reading of the pipe that `Job.events` asks for (not blocking); it belongs to the caller, and ends with
-    the program.
+    end for reading of the pipe that `Job.events` asks for (not blocking); it belongs to the caller, and ends with the
+    program and all that it started.
     """
 
     arguments: Sequence[bytes]
     environment: Mapping[bytes, bytes]
     descriptors: Mapping[int, int]
     events: int | None = None
+    #: Names in the file system that are there for the process only.
+    names: Sequence[bytes] = ()
 
     @property
     def executable(self) -> bytes:
         return self.arguments[0]
 
     def close(self) -> None:
-        for descriptor in set(self.descriptors.values()):
+        for descriptor in self.descriptors.values():
             os.close(descriptor)
+
+    def finished(self) -> None:
+        """To be called when the process has ended, or is not going to be started: leave nothing of it. Idempotent."""
+        for name in self.names:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
 
 
 class Boxes(Protocol):
@@ -94,7 +103,7 @@ class Boxes(Protocol):
     def terminate(self, pid: int) -> None:
         """Tell the program in the box that was started as process `pid`, and is not reaped, to end: SIGTERM.
 
-        It may clean up. Nothing happens where it is not running yet, or any more.
+        It may clean up. Where it does not run yet, it never will.
         """
         ...
 

@@ -82,6 +82,12 @@ class Guard(ProcessProtocol):
 
     async def run(self, spawn: Spawn, console: Console, seconds: float | None) -> Ending:
         """Raises Cancelled (the client has left) and Failure (it did not start), both when nothing of it is left."""
+        try:
+            return await self._run(spawn, console, seconds)
+        finally:
+            spawn.finished()
+
+    async def _run(self, spawn: Spawn, console: Console, seconds: float | None) -> Ending:
         self._start(spawn)
         if seconds is not None:
             self._later(seconds, self.stop, f"it has taken longer than {seconds:g} seconds")
@@ -163,6 +169,8 @@ class Guard(ProcessProtocol):
     def _start(self, spawn: Spawn) -> None:
         with ExitStack() as ours, ExitStack() as theirs:
             theirs.callback(spawn.close)
+            if spawn.events is not None:
+                ours.callback(os.close, spawn.events)
             try:
                 ends = [pipe() for _ in range(3)]
             except OSError as error:

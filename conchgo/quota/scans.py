@@ -61,9 +61,8 @@ class Scans(Protocol):
         """Whether it was never counted, or a crash left it uncertain, or in the midst of a scan. Raises Failure."""
         ...
 
-    def begin(self, domain: str, beside: Sequence[str] = ()) -> Scan:
-        """Begin, or go on with one whose process died. What is uncertain of the domains `beside` it, whose use counts
-        against the same limits, stays so.
+    def begin(self, domain: str) -> Scan:
+        """Begin, or go on with one whose process died.
 
         Raises:
             Busy: another one goes on.

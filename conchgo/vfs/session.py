@@ -61,10 +61,8 @@ class SessionFilesystem:
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._links.realpath(path)
 
-    def require(self, verb: str, path: VirtualPath) -> VirtualPath:
-        resolved = self._links.resolve(path)
-        self._storage.require(verb, resolved)
-        return resolved
+    def require(self, verb: str, path: VirtualPath) -> None:
+        self._storage.require(verb, self._links.resolve(path))
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
         # O_EXCL: a link in the last place is something that is there.

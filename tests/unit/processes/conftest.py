@@ -1,0 +1,47 @@
+"""A user's directory and boxes to run programs in, once for each one who may want a box."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from conchgo.processes.bubblewrap import BubblewrapBoxes
+from conchgo.processes.launching import Limits
+from tests.programs import require_program
+from tests.unit.processes.boxing import NOBODY, WHO, Runner, Who, python_root
+
+
+@pytest.fixture(params=WHO, ids=lambda who: who.name)
+def who(request: pytest.FixtureRequest) -> Who:
+    somebody: Who = request.param
+    if not somebody.possible:
+        pytest.skip("only root can be somebody else")
+    return somebody
+
+
+@pytest.fixture
+def top(who: Who) -> Iterator[bytes]:
+    """A directory of theirs, where the way to it is theirs alone, but for a root server."""
+    above = tempfile.mkdtemp(prefix="conchgo-test-").encode()
+    directory = above + b"/home"
+    os.mkdir(directory)
+    for path in (above, directory):
+        if who.unprivileged:
+            os.chown(path, NOBODY, NOBODY)
+    os.chown(directory, *who.owner)
+    yield directory
+    shutil.rmtree(above)
+
+
+@pytest.fixture
+def in_namespaces(who: Who, top: bytes) -> Runner:
+    bwrap = os.fsencode(require_program("bwrap"))
+    pipes = os.path.dirname(top) + b"/pipes"
+    os.mkdir(pipes, 0o700)
+    if who.unprivileged:
+        os.chown(pipes, NOBODY, NOBODY)
+    return Runner(BubblewrapBoxes(bwrap, {b"python3": python_root()}, Limits(), pipes), who)
