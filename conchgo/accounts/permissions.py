@@ -54,7 +54,7 @@ class Permissions:
 
     def __init__(self, rules: Mapping[VirtualPath, Iterable[str]]) -> None:
         self.rules: Mapping[VirtualPath, frozenset[str]] = {key: _expanded(verbs) for key, verbs in rules.items()}
-        globs = [key for key in self.rules if not _WILDCARDS.isdisjoint(bytes(key))]
+        globs = [key for key in self.rules if is_pattern(bytes(key))]
         self._globs = sorted(globs, key=lambda key: (-len(bytes(key)), bytes(key)))
         self._depth = max((len(key.parts) for key in self.rules), default=0)
         self._cache: dict[VirtualPath, frozenset[str]] = {}
@@ -92,7 +92,7 @@ class Permissions:
 
     def has_rules_below(self, path: VirtualPath) -> bool:
         """Whether something strictly below `path` may have other verbs than `path` itself has."""
-        return any(len(key.parts) > len(path.parts) and all(map(_matches, path.parts, key.parts)) for key in self.rules)
+        return any(len(key.parts) > len(path.parts) and all(map(matches, path.parts, key.parts)) for key in self.rules)
 
     def _resolve(self, path: VirtualPath) -> frozenset[str]:
         for ancestor in path.ancestors():
@@ -100,12 +100,18 @@ class Permissions:
             if exact is not None:
                 return exact
             for glob in self._globs:
-                if len(glob.parts) == len(ancestor.parts) and all(map(_matches, ancestor.parts, glob.parts)):
+                if len(glob.parts) == len(ancestor.parts) and all(map(matches, ancestor.parts, glob.parts)):
                     return self.rules[glob]
         return frozenset()
 
 
-def _matches(name: bytes, pattern: bytes) -> bool:
+def is_pattern(part: bytes) -> bool:
+    """Whether a component of a key may mean several names."""
+    return not _WILDCARDS.isdisjoint(part)
+
+
+def matches(name: bytes, pattern: bytes) -> bool:
+    """Whether a component of a path is what that of a key means."""
     if name == pattern:
         return True
     return fnmatch.fnmatchcase(name.decode("latin-1"), pattern.decode("latin-1").replace("[^", "[!"))

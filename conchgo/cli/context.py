@@ -72,10 +72,11 @@ class Context:
         return SQLAccountStore(self.database())
 
     def usages(self) -> Mapping[str, Usage]:
-        """What is used of each quota that was counted, by its domain. Raises Refusal, as `database` does."""
+        """What users and folders use, where all of it was counted, by domain. Raises Refusal, as `database` does."""
+        from conchgo.quota.charges import used_by_all
         from conchgo.quota.sql import all_usages
 
-        return all_usages(self.database())
+        return used_by_all(self.account_store().users(), all_usages(self.database()))
 
     def recount(self, domains: Set[str]) -> None:
         """Have the domains counted when they are used next. Raises Refusal, as `database` does."""

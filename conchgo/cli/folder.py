@@ -71,7 +71,7 @@ def update(obj: Context, /, name: str, record_file: IO[bytes] | None, **options:
     )
     _validate(new, store)
     store.update_folder(new)
-    obj.recount(changed_by_folder(old, new, store.users()))
+    obj.recount(changed_by_folder(old, new))
     _done("updated", new)
 
 
@@ -83,7 +83,7 @@ def delete(obj: Context, name: str) -> None:
     store = obj.account_store()
     old = _existing(store, name)
     store.delete_folder(old.name)
-    obj.recount(changed_by_folder(old, None, ()))
+    obj.recount(changed_by_folder(old, None))
     click.echo(f"folder {old.name} deleted; its files stay")
 
 

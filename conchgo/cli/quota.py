@@ -14,7 +14,7 @@ import click
 from conchgo.cli.context import Context
 from conchgo.cli.display import print_json
 from conchgo.errors import ConchgoError, Failure, NotBefore
-from conchgo.quota.charges import folder_domain, user_domain
+from conchgo.quota.charges import folder_domain, included, user_domain
 from conchgo.quota.interface import Usage
 from conchgo.quota.tracking import Track
 from conchgo.sessions.counting import Counting, all_domains
@@ -61,29 +61,36 @@ def show(obj: Context, /, username: str | None, folder: str | None, everything: 
 def scan(obj: Context, /, username: str | None, folder: str | None, everything: bool, as_json: bool) -> None:
     """Count what is there, while the service goes on.
 
-    --all leaves out those whom the service does not count (quota.track), and names them. Who is named is counted.
+    Of a user that is his home, and the folders that are included in his quota. --all leaves out those whom the service
+    does not count (quota.track), and names them. Who is named is counted.
 
     Whoever interrupts it may go on later with the same command; the service does so too.
     """
     domains = _domains(obj, username, folder, everything, Track(obj.settings.quota.track))
     known = obj.usages()
-    found: list[tuple[str, Usage | None]] = []
-    failed = False
+    failed = set()
     with _counting(obj) as (counting, beat):
-        for domain in domains:
+        for domain in _parts(obj, username, domains):
             try:
-                found.append((domain, _counted(counting, domain, known.get(domain), beat)))
+                _count(counting, domain, known.get(domain), beat)
             except ConchgoError as error:
                 if not everything:
                     raise
                 click.echo(f"conchgo: {domain}: {error.text}", err=True)
-                failed = True
-    _print(found, as_json)
+                failed.add(domain)
+    usages = obj.usages()
+    _print([(domain, usages.get(domain)) for domain in domains if domain not in failed], as_json)
     if failed:
         sys.exit(1)
 
 
-def _counted(counting: Counting, domain: str, known: Usage | None, beat: Callable[[], None]) -> Usage:
+def _parts(obj: Context, username: str | None, domains: Sequence[str]) -> Sequence[str]:
+    """Folders come first: what is uncertain of a user is known when his folders are."""
+    user = None if username is None else obj.account_store().user(username)
+    return sorted({*domains, *(() if user is None else included(user))})
+
+
+def _count(counting: Counting, domain: str, known: Usage | None, beat: Callable[[], None]) -> None:
     shown = sys.stderr if sys.stderr.isatty() else io.StringIO()
     with click.progressbar(length=max(1, known.files if known else 1), label=domain, file=shown) as bar:
 
@@ -94,7 +101,8 @@ def _counted(counting: Counting, domain: str, known: Usage | None, beat: Callabl
 
         while True:
             try:
-                return counting.count(domain, progress)
+                counting.count(domain, progress)
+                return
             except NotBefore as wait:
                 beat()
                 time.sleep(max(0.0, wait.at - time.monotonic()))

@@ -8,9 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class GitSettings:
-    """`create_on_push`: a push to where nothing is makes a bare repository there."""
+    """`create_on_push`: a push to where nothing is makes a bare repository there, whose HEAD is `default_branch`."""
 
     create_on_push: bool = False
+    default_branch: str = "main"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,14 @@ class Asked(NamedTuple):
 
 
 class Account:
-    """The books of a charge, and the shelf in each that has its limits."""
+    """The books of a charge, and the shelf in each that has its limits. What changes counts in the book `counted`."""
 
-    __slots__ = ("pairs", "payer")
+    __slots__ = ("counted", "pairs", "payer")
 
     def __init__(self, payer: Payer, pairs: Sequence[tuple[Book, Shelf]]) -> None:
         self.payer = payer
         self.pairs = pairs
+        self.counted = next(book for book, _ in pairs if book.domain == payer.storage)
 
     def has_room(self, asked: Asked, now: float) -> bool:
         for book, shelf in self.pairs:  # noqa: SIM110  (a generator would cost a microsecond with each change)
@@ -54,10 +55,10 @@ class Account:
         for book, shelf in self.short(asked, now):
             waiter = book.queue.enter(asked, asked.need, now)
             waiter.recalled |= recalled
-            hopeless = recalled and not book.pending and not fits(book.current(), shelf.limits, asked.need)
+            hopeless = recalled and not book.pending and not fits(book.against(shelf), shelf.limits, asked.need)
             if hopeless or waiter.since + PATIENCE <= now:
                 for other, _ in self.pairs:
                     other.queue.leave(asked)
-                refuse(book.current(), shelf.limits, asked.need)
+                refuse(book.against(shelf), shelf.limits, asked.need)
             if recalled:
                 book.ask_at = now + RECALL

@@ -23,6 +23,10 @@ _PLENTY: Final = Usage(2 * CHUNK.size, 2 * CHUNK.files)
 #: Seconds for which one need not ask whether somebody else has come.
 _LATELY: Final = 2.0
 
+#: Seconds for which a lease is good, where others may use what is beside the domain without any. Who works there hears
+#: of them more often.
+_FRESH: Final = 1.0
+
 #: Seconds without a change after which a lease is given back.
 IDLE: Final = 40.0
 
@@ -70,10 +74,13 @@ class Entry:
 
 
 class Answer(NamedTuple):
-    """What the database says of a domain after a flush. `pending`: others were asked to give back, and have not yet;
-    `foreign`: others are there, or were since the last flush."""
+    """What the database says of a domain after a flush. `beside` is what is used of the domains beside it, and `excess`
+    what is leased beyond the limits, because others have used more of these; `pending`: others were asked to give back,
+    and have not yet; `foreign`: others are there, or were since the last flush."""
 
     usage: Usage
+    beside: Usage
+    excess: Usage
     counted: bool
     lease: Usage
     pending: bool
@@ -98,6 +105,8 @@ class Shelf:
     files_room: int
     size_held: int = 0
     files_held: int = 0
+    #: What was used beside it when that was heard last.
+    beside: Usage = NOTHING
 
     @property
     def lease(self) -> Usage:
@@ -109,9 +118,10 @@ class Shelf:
             not need.files or need.files + older.files <= self.files_room
         )
 
-    def add(self, granted: Usage) -> None:
-        self.size_room += granted.size
-        self.files_room += granted.files
+    def answered(self, granted: Usage, beside: Usage, excess: Usage) -> None:
+        self.size_room += granted.size - min(excess.size, max(0, self.size_room))
+        self.files_room += granted.files - min(excess.files, max(0, self.files_room))
+        self.beside = beside
 
     def withhold(self, keep: Usage) -> None:
         """Nothing above it may be used from now on, before the database knows that it was given back."""
@@ -177,7 +187,7 @@ class Book:
         """The one for these limits."""
         shelf = self.shelves.get(limits)
         if shelf is None:
-            size, files = (ENDLESS if limit is None else 0 for limit in limits)
+            size, files = (ENDLESS if limit is None else 0 for limit in (limits.size, limits.files))
             shelf = self.shelves[limits] = Shelf(limits, size, files)
         return shelf
 
@@ -185,7 +195,10 @@ class Book:
         """Whether that may be used without asking, by whom `key` names: those who wait longer come first."""
         if self.closed:
             return False
-        return need is NOTHING or shelf.has(need, self.queue.before(key, now))
+        if need is NOTHING:
+            return True
+        fresh = not shelf.limits.beside or now - self.answered_at < _FRESH
+        return fresh and shelf.has(need, self.queue.before(key, now))
 
     def take(self, number: int, shelf: Shelf, need: Usage, key: Hashable, now: float) -> None:
         """A change began."""
@@ -205,21 +218,32 @@ class Book:
         shelf.size_room += need.size
         shelf.files_room += need.files
 
-    def use(self, shelf: Shelf, size: int, files: int, seen: Seen | None) -> None:
-        """What a change that has just ended came to. What shrank is free for use when it was told."""
+    def use(self, shelf: Shelf, size: int, files: int) -> None:
+        """What a change that has just ended took of the room. What shrank is free for use when it was told.
+
+        That is to be told together with what was changed, also where that counts in another domain.
+        """
         if size > 0:
             shelf.size_room -= size
         if files > 0:
             shelf.files_room -= files
+        self.changed = True
+
+    def count(self, size: int, files: int, seen: Seen | None) -> None:
+        """A change of what counts here."""
         self.size += size
         self.files += files
-        self.changed = True
         if seen is not None:
             self.seen.append(seen)
 
     def current(self) -> Usage:
         """What is used, with what was not told yet."""
         return self.beyond(self.usage)
+
+    def against(self, shelf: Shelf) -> Usage:
+        """What counts against the shelf's limits."""
+        own = self.current()
+        return Usage(own.size + shelf.beside.size, own.files + shelf.beside.files)
 
     def beyond(self, told: Usage) -> Usage:
         """What is used, where the database says `told`."""
@@ -267,7 +291,7 @@ class Book:
             Usage(self.size, self.files),
             self.changed,
             self.seen,
-            _sum(one.lease for one in self.shelves.values()),
+            total(one.lease for one in self.shelves.values()),
             shelf.short_of(need),
             NOTHING if self.asked or closes or wanted is not None else shelf.more_than(need),
             wanted,
@@ -298,10 +322,11 @@ class Book:
         if entry.answers:
             self.asked, self.barrier = 0, None
         granted = Usage(answer.lease.size - entry.lease.size, answer.lease.files - entry.lease.files)
-        self.shelves[entry.limits].add(granted)
+        self.shelves[entry.limits].answered(granted, answer.beside, answer.excess)
 
 
-def _sum(usages: Iterable[Usage]) -> Usage:
+def total(usages: Iterable[Usage]) -> Usage:
+    """The sum."""
     size = files = 0
     for one in usages:
         size += one.size

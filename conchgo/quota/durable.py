@@ -193,7 +193,9 @@ class DurableLedger:
             for book, shelf in change.account.pairs:
                 book.end(number, shelf, asked.need)
                 if changed:
-                    book.use(shelf, size, files, seen)
+                    book.use(shelf, size, files)
+            if changed:
+                change.account.counted.count(size, files, seen)
             self._untold += 1
             many = self._untold == _MANY
         if many:

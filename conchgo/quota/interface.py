@@ -22,18 +22,26 @@ class Usage(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The most that may be used; None is no limit."""
+    """The most that a domain may use, together with the domains `beside` it; None is no limit."""
 
     size: int | None = None
     files: int | None = None
+    beside: tuple[str, ...] = ()
+
+    @property
+    def hold(self) -> bool:
+        """Whether there is any."""
+        return self.size is not None or self.files is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Who pays for what lies in one storage, and what each may use.
+    """Where counts what lies in one storage, and which limits hold for it.
 
-    A domain is `user:NAME` or `folder:NAME`; a folder within the user's quota is charged to both. `storage` tells the
-    ledger where the paths of its intents begin, also after a crash: the user's home or a folder, by the same names.
+    A domain is `user:NAME`, a user's home, or `folder:NAME`. What lies in a storage counts in the domain of the same
+    name, and nowhere else: so it matters to nobody who changes it for whom. `domains` are those whose limits hold, the
+    storage's own among them; there are none where nothing is counted. A folder within a user's quota is held to the
+    limits of the user's domain, which has the folder's `beside` it.
     """
 
     storage: str
@@ -91,7 +99,8 @@ class Ledger(Protocol):
         ...
 
     def usage(self, domain: str, *, at_once: bool = False) -> Usage | None:
-        """What is used, reservations not counted; None where nobody has counted yet (`change` counts from 0 then).
+        """What is used in that domain alone, reservations not counted; None where nobody has counted yet (`change`
+        counts from 0 then).
 
         What other workers have just changed is in it half a second later.
 

@@ -23,26 +23,24 @@ _PAUSE: Final = 0.05
 
 
 class _Account:
-    """What is used of one domain, and reserved by open changes."""
+    """What is used of one domain, and reserved of its limits by open changes."""
 
     __slots__ = ("counted", "files", "held_files", "held_size", "open", "queue", "scan", "size")
 
     def __init__(self) -> None:
         self.counted = False
+        #: Changes of what counts here.
         self.open: dict[_MemoryChange, None] = {}
         self.scan: _MemoryScan | None = None
         self.size = self.files = 0
         self.held_size = self.held_files = 0
         self.queue = Queue()
 
-    def has_room(self, limits: Limits, need: Usage, key: Hashable, now: float) -> bool:
+    def has_room(self, used: Usage, limits: Limits, need: Usage, key: Hashable, now: float) -> bool:
+        """Where so much is used, with what is beside it."""
         older = self.queue.before(key, now)
-        taken = Usage(self.size + self.held_size + older.size, self.files + self.held_files + older.files)
+        taken = Usage(used.size + self.held_size + older.size, used.files + self.held_files + older.files)
         return fits(taken, limits, need)
-
-    def could_have_room(self, limits: Limits, need: Usage) -> bool:
-        """If all that is reserved were given back."""
-        return fits(Usage(self.size, self.files), limits, need)
 
 
 class MemoryLedger:
@@ -75,9 +73,9 @@ class MemoryLedger:
                 account.held_size += need.size
                 account.held_files += need.files
             moves = moves and identity is None
-            change = _MemoryChange(self, [account for account, _ in accounts], need, identity, before, moves)
-            for account, _ in accounts:
-                account.open[change] = None
+            counted = self._account(charge.storage)
+            change = _MemoryChange(self, counted, [account for account, _ in accounts], need, identity, before, moves)
+            counted.open[change] = None
         return change
 
     def usage(self, domain: str, *, at_once: bool = False) -> Usage | None:
@@ -92,22 +90,25 @@ class MemoryLedger:
             account.size, account.files = found
             account.counted = True
 
-    def end(self, change: _MemoryChange, accounts: Sequence[_Account], size: int, files: int, heard: _Heard) -> None:
-        """A change has ended."""
+    def end(self, change: _MemoryChange, size: int, files: int, heard: _Heard) -> None:
+        """A change has ended. Only the first time: it counts once."""
+        counted = change.counted
         with self._lock:
-            for account in accounts:
-                del account.open[change]
+            if change not in counted.open:
+                return
+            del counted.open[change]
+            counted.size += size
+            counted.files += files
+            if counted.scan is not None and heard is not None:
+                counted.scan.heard.append(heard)
+            for account in change.accounts:
                 account.held_size -= change.held.size
                 account.held_files -= change.held.files
-                account.size += size
-                account.files += files
-                if account.scan is not None and heard is not None:
-                    account.scan.heard.append(heard)
 
     def needs(self, domain: str) -> bool:
         return self.usage(domain) is None
 
-    def begin(self, domain: str) -> _MemoryScan:
+    def begin(self, domain: str, beside: Sequence[str] = ()) -> _MemoryScan:
         with self._lock:
             account = self._account(domain)
             if account.scan is not None:
@@ -128,26 +129,36 @@ class MemoryLedger:
 
     def _require_room(self, accounts: list[tuple[_Account, Limits]], need: Usage, key: Hashable) -> None:
         now = self._clock()
-        full = [(account, limits) for account, limits in accounts if not account.has_room(limits, need, key, now)]
+        all_used = [(account, limits, self._used(account, limits)) for account, limits in accounts]
+        full = [row for row in all_used if not row[0].has_room(row[2], row[1], need, key, now)]
         if not full:
             for account, _ in accounts:
                 account.queue.leave(key)
             return
-        for account, limits in full:
-            hopeless = not account.could_have_room(limits, need)
+        for account, limits, used in full:
+            # Not even if all that is reserved were given back.
+            hopeless = not fits(used, limits, need)
             if hopeless or account.queue.enter(key, need, now).since + PATIENCE <= now:
-                for other, _ in full:
+                for other, _, _ in full:
                     other.queue.leave(key)
-                refuse(Usage(account.size, account.files), limits, need)
+                refuse(used, limits, need)
         raise NotBefore(now + _PAUSE)
+
+    def _used(self, account: _Account, limits: Limits) -> Usage:
+        """What counts against the limits."""
+        beside = [self._account(domain) for domain in limits.beside]
+        return Usage(
+            account.size + sum(other.size for other in beside), account.files + sum(other.files for other in beside)
+        )
 
 
 class _MemoryChange:
-    __slots__ = ("_accounts", "_before", "_identity", "_ledger", "_moves", "held")
+    __slots__ = ("_before", "_identity", "_ledger", "_moves", "accounts", "counted", "held")
 
     def __init__(
         self,
         ledger: MemoryLedger,
+        counted: _Account,
         accounts: Sequence[_Account],
         held: Usage,
         identity: Identity | None,
@@ -155,7 +166,8 @@ class _MemoryChange:
         moves: bool,
     ) -> None:
         self._ledger = ledger
-        self._accounts = accounts
+        self.counted = counted
+        self.accounts = accounts
         self._identity = identity
         self._before = before
         self._moves = moves
@@ -168,15 +180,10 @@ class _MemoryChange:
             heard = Correction(inode_key(identity), self._before + size, left)
         elif self._moves:
             heard = MOVED
-        self._end(size, files, heard)
+        self._ledger.end(self, size, files, heard)
 
     def cancel(self) -> None:
-        self._end(0, 0, None)
-
-    def _end(self, size: int, files: int, heard: _Heard) -> None:
-        """Only the first time: a change counts once."""
-        accounts, self._accounts = self._accounts, ()
-        self._ledger.end(self, accounts, size, files, heard)
+        self._ledger.end(self, 0, 0, None)
 
 
 class _MemoryScan:

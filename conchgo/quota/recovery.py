@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from conchgo.errors import ConchgoError
 from conchgo.paths import VirtualPath
-from conchgo.quota.books import NOTHING, Seen
+from conchgo.quota.books import NOTHING, Seen, total
 from conchgo.quota.interface import Identity, Usage
 from conchgo.quota.journal import Contents
 from conchgo.quota.records import MOVED, Doubt, Intent, Mark, Outcome, Payer, path_of
@@ -31,19 +31,21 @@ Look = Callable[[str, VirtualPath], Found | None]
 
 @dataclass
 class Findings:
-    """By domain: what is to be told, what scans must hear of, and where it is not certain."""
+    """By domain: what is to be told, what was used of leases, what scans must hear of, and where it is not certain."""
 
     deltas: dict[str, Usage] = field(default_factory=dict)
+    spent: dict[str, Usage] = field(default_factory=dict)
     seen: dict[str, list[Seen]] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
 
     def add(self, payer: Payer, outcome: Outcome) -> None:
-        for domain in payer.domains:
-            old = self.deltas.get(domain, NOTHING)
-            self.deltas[domain] = Usage(old.size + outcome.size, old.files + outcome.files)
-            if outcome.identity is not None or outcome.left == MOVED:
-                seen = Seen(payer.storage, outcome.identity, outcome.after, outcome.left, outcome.at)
-                self.seen.setdefault(domain, []).append(seen)
+        domain, delta = payer.storage, Usage(outcome.size, outcome.files)
+        self.deltas[domain] = total((self.deltas.get(domain, NOTHING), delta))
+        for each in payer.domains:
+            self.spent[each] = total((self.spent.get(each, NOTHING), delta))
+        if outcome.identity is not None or outcome.left == MOVED:
+            seen = Seen(domain, outcome.identity, outcome.after, outcome.left, outcome.at)
+            self.seen.setdefault(domain, []).append(seen)
 
 
 def domains_of(contents: Contents) -> set[str]:
@@ -66,7 +68,7 @@ def examine(contents: Contents, checkpoint: int, look: Look, shared: set[str], n
     for intent in history.open:
         payer = history.payers[intent.payer]
         delta = None
-        if not shared.intersection(payer.domains) and intent.number not in history.doubts:
+        if payer.storage not in shared and intent.number not in history.doubts:
             delta = _resolved(intent, payer, history, look)
         if delta is None:
             findings.doubtful.update(payer.domains)

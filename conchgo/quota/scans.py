@@ -61,8 +61,9 @@ class Scans(Protocol):
         """Whether it was never counted, or a crash left it uncertain, or in the midst of a scan. Raises Failure."""
         ...
 
-    def begin(self, domain: str) -> Scan:
-        """Begin, or go on with one whose process died.
+    def begin(self, domain: str, beside: Sequence[str] = ()) -> Scan:
+        """Begin, or go on with one whose process died. What is uncertain of the domains `beside` it, whose use counts
+        against the same limits, stays so.
 
         Raises:
             Busy: another one goes on.

@@ -42,7 +42,7 @@ class SQLScans:
                 return True
             return row.scan is not None and not _is_alive(connection, row.scan.partition(":")[0])
 
-    def begin(self, domain: str) -> _SQLScan:
+    def begin(self, domain: str, beside: Sequence[str] = ()) -> _SQLScan:
         with writing(self._engine) as connection:
             row = locked_usages(connection, [domain])[domain]
             owner, _, name = (row.scan or "").partition(":")
@@ -51,7 +51,7 @@ class SQLScans:
             if not name:
                 name = uuid4().hex
                 connection.execute(delete(scan_log).where(scan_log.c.domain == domain))
-            scan = _SQLScan(self._engine, self._owner.id, self._look, domain, name, doubted=row.rescan)
+            scan = _SQLScan(self._engine, self._owner.id, self._look, domain, name, beside, doubted=row.rescan)
             _set(connection, domain, scan=scan.holder, rescan=False)
         return scan
 
@@ -73,11 +73,14 @@ class SQLScans:
 class _SQLScan:
     """A `Scan`."""
 
-    def __init__(self, engine: Engine, owner: str, look: Look, domain: str, name: str, *, doubted: bool) -> None:
+    def __init__(
+        self, engine: Engine, owner: str, look: Look, domain: str, name: str, beside: Sequence[str], *, doubted: bool
+    ) -> None:
         self._engine = engine
         self._owner = owner
         self._look = look
         self._domain = domain
+        self._beside = beside
         self._doubted = doubted
         self._waits = False
         self.name = name
@@ -103,7 +106,7 @@ class _SQLScan:
     def finish(self, tally: Tallied) -> Usage:
         self._waits = False
         with writing(self._engine) as connection:
-            self._require_own(connection)
+            row = self._own(connection)
             heard = self._heard(connection)
             connection.execute(delete(scan_log).where(scan_log.c.domain == self._domain))
             found = None
@@ -111,19 +114,23 @@ class _SQLScan:
                 tally.correct(heard)
                 found = tally.total()
                 self._say(connection, found)
+                self._free_lost(connection, certain=not row.rescan)
         if found is None:
             raise Busy("directories were moved while they were scanned, try again")
         return found
 
     def abandon(self) -> None:
         with writing(self._engine) as connection:
-            self._require_own(connection)
+            self._own(connection)
             _set(connection, self._domain, scan=None, **({"rescan": True} if self._doubted else {}))
             connection.execute(delete(scan_log).where(scan_log.c.domain == self._domain))
 
-    def _require_own(self, connection: Connection) -> None:
-        if locked_usages(connection, [self._domain])[self._domain].scan != self.holder:
+    def _own(self, connection: Connection) -> Row[Any]:
+        """The domain's row. Raises Failure: it is not ours to count any more."""
+        row = locked_usages(connection, [self._domain])[self._domain]
+        if row.scan != self.holder:
             raise Failure(f"somebody else has taken over the scan of {self._domain}")
+        return row
 
     def _heard(self, connection: Connection) -> Sequence[Correction]:
         rows = connection.execute(select(scan_log).where(scan_log.c.domain == self._domain).order_by(scan_log.c.at))
@@ -132,8 +139,16 @@ class _SQLScan:
     def _say(self, connection: Connection, found: Usage) -> None:
         values = {"size": found.size, "files": found.files, "counted_at": now(connection)}
         _set(connection, self._domain, scan=None, changes=usages.c.changes + 1, **values)
-        lost = leases.c.state == State.LOST.value
-        connection.execute(delete(leases).where(leases.c.domain == self._domain, lost))
+
+    def _free_lost(self, connection: Connection, *, certain: bool) -> None:
+        """What was used of them is known now, unless it was beside the domain: then this is to be done once more."""
+        lost = (leases.c.domain == self._domain) & (leases.c.state == State.LOST.value)
+        doubted = usages.c.rescan | usages.c.scan.is_not(None)
+        beside = select(usages.c.domain).where(usages.c.domain.in_(self._beside), doubted)
+        if certain and connection.execute(beside).first() is None:
+            connection.execute(delete(leases).where(lost))
+        elif connection.execute(select(leases.c.owner).where(lost)).first() is not None:
+            _set(connection, self._domain, rescan=True)
 
 
 def _correction(row: Row[Any]) -> Correction:

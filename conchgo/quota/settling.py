@@ -99,7 +99,7 @@ def _settle(connection: Connection, owner: str, look: Look) -> bool:
     if findings is None:
         findings = Findings(doubtful=set(domains))
     for domain in sorted(findings.doubtful & own.keys()):
-        _lose(connection, own[domain], findings.deltas.get(domain, NOTHING))
+        _lose(connection, own[domain], findings.spent.get(domain, NOTHING))
     want_rescan(connection, sorted(findings.doubtful))
     tell(connection, dict.fromkeys(domains, NOTHING) | findings.deltas)
     log(connection, {domain: seen for domain, seen in findings.seen.items() if usages[domain].scan is not None})
@@ -108,15 +108,15 @@ def _settle(connection: Connection, owner: str, look: Look) -> bool:
     return True
 
 
-def _lose(connection: Connection, lease: Row[Any], told: Usage) -> None:
+def _lose(connection: Connection, lease: Row[Any], spent: Usage) -> None:
     """What the owner may have used on top of what it said stays leased, by nobody, until a scan has counted."""
     connection.execute(
         update(leases)
         .where(leases.c.owner == lease.owner, leases.c.domain == lease.domain)
         .values(
             owner=f"lost-{uuid4().hex}",
-            size=max(0, lease.size - max(0, told.size)),
-            files=max(0, lease.files - max(0, told.files)),
+            size=max(0, lease.size - max(0, spent.size)),
+            files=max(0, lease.files - max(0, spent.files)),
             state=State.LOST.value,
             wanted_since=None,
         )

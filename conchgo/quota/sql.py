@@ -1,19 +1,21 @@
 """The ledger's tables: one short transaction tells what was used, and leases what may be used next.
 
-What makes limits hold: in every transaction that leases, usage + all leases <= limit, in bytes and in files.
+What makes limits hold: in every transaction that leases, usage + all leases <= limit, in bytes and in files. Usage is
+that of the domain and of those beside it. These need no lock: whoever uses a lease on the domain tells what he changed
+in the same transaction that gives it back, with the domain's row locked.
 
 A scan of a domain is named in `quota_usage.scan` while it goes on; it finds what is changed meanwhile in
 `quota_scan_log`, to be read by `at`. Before its end it sets the leases of the domain to BARRIER, and waits until none
 is: by then all changes that were open have ended, and are told. In one transaction, with the row of `quota_usage`
-locked, it says what is there, removes the LOST leases, and ends. It resets `rescan` when it begins: that may be set
-meanwhile.
+locked, it says what is there, removes the LOST leases, and ends. It resets `rescan` when it begins: where that is set
+meanwhile, the LOST leases stay for the next one.
 """
 
 from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Insert, Row, bindparam, delete, insert, select, update
@@ -24,8 +26,8 @@ from conchgo.database.schema import quota_journals as journals
 from conchgo.database.schema import quota_leases as leases
 from conchgo.database.schema import quota_scan_log as scan_log
 from conchgo.database.schema import quota_usage as usages
-from conchgo.quota.books import ENDLESS, NOTHING, Answer, Entry, Seen
-from conchgo.quota.interface import Usage
+from conchgo.quota.books import ENDLESS, NOTHING, Answer, Entry, Seen, total
+from conchgo.quota.interface import Limits, Usage
 from conchgo.quota.waiting import fits
 
 #: Where others are, one takes at most this part of what is free.
@@ -74,6 +76,7 @@ _USAGES: Final = (
     .order_by(usages.c.domain)
     .with_for_update()
 )
+_USAGES_BESIDE: Final = select(usages).where(usages.c.domain.in_(bindparam("domains", expanding=True)))
 _LEASES: Final = select(leases).where(leases.c.domain.in_(bindparam("domains", expanding=True)))
 _USE: Final = (
     update(usages)
@@ -117,11 +120,28 @@ def flush(
         found: dict[str, list[Row[Any]]] = {domain: [] for domain in domains}
         for row in connection.execute(_LEASES, {"domains": domains}):
             found[row.domain].append(row)
-        decisions = [_Decision(entry, owner, rows[entry.domain], found[entry.domain], fresh) for entry in entries]
+        deltas = {entry.domain: entry.delta for entry in entries} if fresh else {}
+        used = _used(connection, rows, {domain for entry in entries for domain in entry.limits.beside}, deltas)
+        decisions = [_Decision(entry, owner, rows[entry.domain], found[entry.domain], used, fresh) for entry in entries]
         if fresh:
             _write(connection, owner, decisions)
             want_rescan(connection, uncertain)
         return {decision.entry.domain: decision.answer for decision in decisions}
+
+
+def _used(
+    connection: Connection, rows: Mapping[str, Row[Any]], beside: Set[str], deltas: Mapping[str, Usage]
+) -> dict[str, Usage]:
+    """What is used of the locked `rows`, with what is told now, and of the domains beside them."""
+    found = list(rows.values())
+    others = sorted(beside - rows.keys())
+    if others:
+        found += connection.execute(_USAGES_BESIDE, {"domains": others})
+    used = dict.fromkeys(beside, NOTHING)
+    for row in found:
+        delta = deltas.get(row.domain, NOTHING)
+        used[row.domain] = Usage(row.size + delta.size, row.files + delta.files)
+    return used
 
 
 def locked_usages(connection: Connection, domains: Sequence[str]) -> dict[str, Row[Any]]:
@@ -208,32 +228,43 @@ def _write(connection: Connection, owner: str, decisions: Sequence[_Decision]) -
 
 
 class _Decision:
-    """What a domain's rows and an entry come to."""
+    """What a domain's rows, an entry and what is `used` of each domain come to."""
 
-    def __init__(self, entry: Entry, owner: str, usage: Row[Any], rows: Sequence[Row[Any]], fresh: bool) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        owner: str,
+        usage: Row[Any],
+        rows: Sequence[Row[Any]],
+        used: Mapping[str, Usage],
+        fresh: bool,
+    ) -> None:
         self.entry = entry
         self.scanned = usage.scan is not None
         own = next((row for row in rows if row.owner == owner), None)
         others = [row for row in rows if row.owner != owner]
         alive = [row for row in others if row.state != State.LOST]
-        delta = entry.delta if fresh else NOTHING
-        used = Usage(usage.size + delta.size, usage.files + delta.files)
+        own_use, beside = used[entry.domain], total(used[domain] for domain in entry.limits.beside)
+        all_use = total((own_use, beside))
         foreign = bool(others) or (entry.serial >= 0 and usage.changes != entry.serial + (not fresh and entry.changed))
         serial = usage.changes + (fresh and entry.changed)
         granted, short = NOTHING, False
         if fresh:
             lease = entry.lease
-            granted, short = _granted(entry, used, others)
+            granted, short = _granted(entry, all_use, others)
         else:
             lease = NOTHING if own is None else Usage(own.size, own.files)
         self.lease = Usage(lease.size + granted.size, lease.files + granted.files)
         self.seen = serial if entry.alone and not foreign else -1
         self.state = State.HELD if own is None or own.state == entry.answers else State(own.state)
         # Whoever has been asked before is asked again only where it would help.
-        helps = fits(used, entry.limits, entry.need) and any(row.size or row.files for row in alive)
+        helps = fits(all_use, entry.limits, entry.need) and any(row.size or row.files for row in alive)
         self.recalls = bool(short and alive and (entry.recall or helps))
         pending = self.recalls or any(row.state != State.HELD for row in alive)
-        self.answer = Answer(used, usage.counted_at is not None, self.lease, pending, serial, foreign)
+        excess = _excess(entry.limits, total((all_use, self.lease, *(Usage(row.size, row.files) for row in others))))
+        self.answer = Answer(
+            own_use, beside, excess, usage.counted_at is not None, self.lease, pending, serial, foreign
+        )
 
     def row(self, owner: str) -> dict[str, Any]:
         wanted = self.entry.wanted
@@ -248,6 +279,14 @@ class _Decision:
             "wanted_size": 0 if wanted is None else wanted.need.size,
             "wanted_files": 0 if wanted is None else wanted.need.files,
         }
+
+
+def _excess(limits: Limits, taken: Usage) -> Usage:
+    """How much more is taken than there is."""
+    return Usage(
+        0 if limits.size is None else max(0, taken.size - limits.size),
+        0 if limits.files is None else max(0, taken.files - limits.files),
+    )
 
 
 def _granted(entry: Entry, used: Usage, others: Sequence[Row[Any]]) -> tuple[Usage, bool]:

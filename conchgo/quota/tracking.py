@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from conchgo.quota.interface import Charge, Limits
-
-_NO_LIMITS = Limits()
+from conchgo.quota.interface import Charge
 
 
 class Track(enum.Enum):
@@ -24,5 +22,5 @@ class Track(enum.Enum):
             return charge
         if self is Track.OFF:
             return None
-        kept = tuple(row for row in charge.domains if row[1] != _NO_LIMITS or row[0].startswith("folder:"))
+        kept = tuple(row for row in charge.domains if row[1].hold or row[0].startswith("folder:"))
         return Charge(charge.storage, kept)

@@ -1,4 +1,4 @@
-"""Counting what is there for a user or folder: of the directories that are charged to its domain."""
+"""Counting what is there in a user's home or a folder."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Final
 
 from conchgo.accounts.store import AccountStore
 from conchgo.errors import Busy, Cancelled, Failure, NotBefore, NotFound
-from conchgo.quota.charges import folder_domain, home_charge
+from conchgo.quota.charges import folder_domain, home_charge, included, user_domain
 from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.scans import Scan, Scans
 from conchgo.quota.tally import Tally
@@ -126,7 +126,7 @@ class Counting:
         if begun is not None:
             return begun
         try:
-            return self._scans.begin(domain), Tally(self._path(domain))
+            return self._scans.begin(domain, self._beside(domain)), Tally(self._path(domain))
         except BaseException:
             del self._begun[domain]
             raise
@@ -139,34 +139,34 @@ class Counting:
 
     @contextmanager
     def _storages(self, domain: str) -> Iterator[Mapping[str, Storage]]:
-        """What is charged to the domain, by the names that charges have for it; what was not made yet is left out."""
-        opened: dict[str, Storage] = {}
+        """What counts in the domain, by its name; nothing where that was not made yet."""
         with ExitStack() as until:
-            for name, directory in self._charged(domain).items():
-                try:
-                    opened[name] = self._directories.as_it_is(directory)
-                except NotFound:
-                    continue
-                until.callback(opened[name].close)
-            yield opened
+            directory = self._where(domain)
+            storage = None
+            if directory is not None:
+                with suppress(NotFound):
+                    storage = until.enter_context(closing(self._directories.as_it_is(directory)))
+            yield {} if storage is None else {domain: storage}
 
-    def _charged(self, domain: str) -> Mapping[str, str]:
-        """The directories, by storage."""
+    def _beside(self, domain: str) -> Sequence[str]:
+        """What counts against the same limits."""
+        name = domain.partition(":")[2]
+        user = self._store.user(name) if domain == user_domain(name) else None
+        return () if user is None else included(user)
+
+    def _where(self, domain: str) -> str | None:
+        """Its directory. Raises NotFound: nobody has it."""
         name = domain.partition(":")[2]
         if domain == folder_domain(name):
             folder = self._store.folder(name)
             if folder is None:
                 raise NotFound(f"there is no folder {name}; `conchgo folder list` shows all")
-            return {domain: folder.mapped_path}
+            return folder.mapped_path
         user = self._store.user(name)
         if user is None:
             raise NotFound(f"there is no user {name}; `conchgo user list` shows all")
         hidden = any(mount.virtual_path == "/" for mount in user.virtual_folders)
-        charged = {} if hidden else {domain: user.home_dir}
-        for mount in user.virtual_folders:
-            if mount.included and (folder := self._store.folder(mount.name)) is not None:
-                charged[folder_domain(mount.name)] = folder.mapped_path
-        return charged
+        return None if hidden else user.home_dir
 
 
 def _called(work: Callable[[], None]) -> None:

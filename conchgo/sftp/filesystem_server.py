@@ -26,6 +26,7 @@ from conchgo.sftp.rows import Name
 from conchgo.sftp.server import Maybe, ServedDirectory, ServedFile
 from conchgo.vfs.hashing import Hash, hash_part
 from conchgo.vfs.interface import Attributes, Entry, File, FileStat, Filesystem, Listing, OpenOptions
+from conchgo.vfs.range_copies import copy_part
 
 if TYPE_CHECKING:
     from conchgo.sftp.rows import Row
@@ -193,7 +194,7 @@ class OpenedFile:
     def copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> Maybe[int]:
         """Copy a part, in a thread even where each call would answer at once: a long copy is many parts.
 
-        Gives the count of bytes, fewer than `length` only at the end of this file.
+        Gives the count of bytes, which may be fewer, and is 0 only where this file ends.
         """
         return self._server.hop(self._copy_to, target, offset, length, to)
 
@@ -202,11 +203,10 @@ class OpenedFile:
         return self._server.hop(hash_part, self._file, digest, offset, length)
 
     def _copy_to(self, target: OpenedFile, offset: int, length: int, to: int) -> int:
+        if not target.appending:
+            return copy_part(self._file.inside, target._file.inside, offset, length, to)
         data = memoryview(self._file.inside.pread(length, offset))
-        if target.appending:
-            target._file.inside.append(data)
-        elif data:
-            target._file.inside.pwritev([data], to)
+        target._file.inside.append(data)
         return len(data)
 
     def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Maybe[T]:

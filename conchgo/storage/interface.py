@@ -319,3 +319,26 @@ class LocalDirectories(Protocol):
         itself is a link.
         """
         ...
+
+
+@runtime_checkable
+class RangeCopies(Protocol):
+    """An ability of a `StorageFile`: a part of it is copied to another file, or from there, without being read here.
+
+    The source is asked, and asks the target in its turn: so all that is around the one and the other has its say.
+    """
+
+    def copy_to(self, target: RangeCopies, offset: int, length: int, to: int) -> int:
+        """Copy up to `length` bytes from `offset` on to `to` in the target.
+
+        Gives the count, which may be less, and is 0 where there are no more; what is a hole here may be one there.
+
+        Raises:
+            Unsupported: not between these two, or not with handles that are open like this. Nothing was written: who
+                reads and writes instead gets it done, or learns why not.
+        """
+        ...
+
+    def copy_from(self, source: RangeCopies, offset: int, length: int, to: int) -> int:
+        """What the target is asked by a `source` of its own kind."""
+        ...

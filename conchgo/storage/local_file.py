@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from conchgo.errors import BadHandle, NoSpace, NotBefore, WouldBlock
+from conchgo.errors import BadHandle, NoSpace, NotBefore, Unsupported, WouldBlock
 from conchgo.paths import VirtualPath
 from conchgo.storage.arguments import PLAIN_MODE, check_changes, check_growth, check_range, is_within_reach
 from conchgo.storage.beneath import Root
 from conchgo.storage.countable import PAUSE, CountableFile
-from conchgo.storage.interface import Attributes, FileStat, Space
+from conchgo.storage.interface import Attributes, FileStat, RangeCopies, Space
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
+from conchgo.storage.local_copy import copy_range
 from conchgo.storage.oserrors import domain_error, translated
 from conchgo.storage.residence import Residence
 
@@ -117,6 +118,17 @@ class LocalFile:
         if self.immediate:
             self.pwritev(views, offset)
         return self.immediate
+
+    def copy_to(self, target: RangeCopies, offset: int, length: int, to: int) -> int:
+        return target.copy_from(self, offset, length, to)
+
+    def copy_from(self, source: RangeCopies, offset: int, length: int, to: int) -> int:
+        if not isinstance(source, LocalFile):
+            raise Unsupported
+        check_range(to, length)
+        if not is_within_reach(offset, length):
+            return 0
+        return copy_range(source._descriptor, self._descriptor, offset, length, to)
 
     def append(self, data: memoryview, *, most: int | None = None) -> None:
         if most is not None:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from conchgo.errors import ConchgoError, NotBefore, NotFound, PermissionDenied, QuotaExceeded, WouldBlock
+from conchgo.errors import ConchgoError, NotBefore, NotFound, PermissionDenied, QuotaExceeded, Unsupported, WouldBlock
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
-from conchgo.storage.interface import Attributes
+from conchgo.storage.interface import Attributes, RangeCopies
 from conchgo.vfs.interface import File, FileStat, Inside, Listing, OpenOptions, Space
 from conchgo.vfs.session import SessionFilesystem
 from conchgo.vfs.throttled import Opener
@@ -184,7 +184,8 @@ class AuditedFile:
             if not told:
                 self._audit.tell("open", self._path, error)
             raise
-        except (WouldBlock, NotBefore):
+        except (WouldBlock, NotBefore, Unsupported):
+            # Nothing was done, and nothing lost.
             raise
         except Exception as error:
             self._failure = _reason(error)
@@ -208,6 +209,17 @@ class _AuditedInside:
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None:
         self._file._noting(self._inside.pwritev, views, offset)
         self._file._count(written=sum(view.nbytes for view in views))
+
+    def copy_to(self, target: RangeCopies, offset: int, length: int, to: int) -> int:
+        # What goes wrong is the target's.
+        count = self._inside.copy_to(target, offset, length, to)
+        self._file._count(read=count)
+        return count
+
+    def copy_from(self, source: RangeCopies, offset: int, length: int, to: int) -> int:
+        count = self._file._noting(self._inside.copy_from, source, offset, length, to)
+        self._file._count(written=count)
+        return count
 
     def append(self, data: memoryview) -> None:
         self._file._noting(self._inside.append, data)
@@ -252,8 +264,8 @@ class AuditedFilesystem:
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._filesystem.realpath(path)
 
-    def require(self, verb: str, path: VirtualPath) -> None:
-        self._audit.looked(verb, path, self._filesystem.require, verb, path)
+    def require(self, verb: str, path: VirtualPath) -> VirtualPath:
+        return self._audit.looked(verb, path, self._filesystem.require, verb, path)
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
         opens = self._opens or self._filesystem.open

@@ -16,11 +16,13 @@ from conchgo.storage.interface import (
     HardLinks,
     Kind,
     Listing,
+    RangeCopies,
     Space,
     Storage,
     StorageFile,
     SymbolicLinks,
 )
+from conchgo.vfs.range_copies import able
 from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.upload import Upload
 
@@ -82,11 +84,22 @@ class AuthorisedFile:
         self.stat_now = file.stat_now
         self.close_now = file.close_now
         self.immediate = file.immediate
+        self._readable = read
         self._writable = write
 
     @property
     def inside(self) -> AuthorisedFile:
         return self
+
+    def copy_to(self, target: RangeCopies, offset: int, length: int, to: int) -> int:
+        if not self._readable:
+            raise Unsupported
+        return able(self._file).copy_to(target, offset, length, to)
+
+    def copy_from(self, source: RangeCopies, offset: int, length: int, to: int) -> int:
+        if not self._writable:
+            raise Unsupported
+        return able(self._file).copy_from(source, offset, length, to)
 
     def limit_reached(self, error: QuotaExceeded) -> ConchgoError:
         return self._file.limit_reached(error) if isinstance(self._file, Upload) else error

@@ -11,7 +11,7 @@ from conchgo.errors import Unsupported
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
-from conchgo.quota.interface import Charge, Ledger, Limits
+from conchgo.quota.interface import Charge, Ledger
 from conchgo.quota.throttles import Throttle
 from conchgo.storage.countable import Countable, CountableStorage
 from conchgo.storage.interface import Storage
@@ -100,6 +100,6 @@ def _metered(mount: Mount, ledger: Ledger) -> Storage:
     storage = mount.storage
     if isinstance(storage, Countable):
         return Metered(cast(CountableStorage, storage), ledger, charge)
-    if any(limits != Limits() for _, limits in charge.domains) and not isinstance(storage, Refusing):
+    if any(limits.hold for _, limits in charge.domains) and not isinstance(storage, Refusing):
         raise Unsupported("operation unsupported: no quota can be held on that storage")
     return storage

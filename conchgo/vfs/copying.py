@@ -21,8 +21,10 @@ from conchgo.errors import (
 from conchgo.paths import VirtualPath
 from conchgo.vfs.discarding import discard
 from conchgo.vfs.interface import File, FileStat, Filesystem, Kind, Listing, OpenOptions
+from conchgo.vfs.range_copies import copy_part
 
-_CHUNK: Final = 1024 * 1024
+#: Bytes of one step.
+_CHUNK: Final = 4 * 1024 * 1024
 #: Directories that wait for their turn: a bound for what one copy may make the server remember.
 _MOST_PENDING: Final = 100_000
 _READ: Final = OpenOptions(read=True)
@@ -41,7 +43,6 @@ class TreeCopy:
         self._within = files
         #: Where no link is followed: one may lead into the source, and then the copy has no end.
         self.files = files.inside
-        self.buffer = memoryview(bytearray(_CHUNK))
         self.copied = 0
         self.bytes_copied = 0
         self.skipped = 0
@@ -169,11 +170,14 @@ class _File:
         self._from: File | None = None
         self._to: File | None = None
         self._offset = 0
+        self._size = 0
 
     def step(self) -> bool:
         if self._from is None:
             self._check()
             self._from = self._tree.files.open(self.source, _READ)
+            # As it is now: what grows as fast as it is copied would have no end.
+            self._size = self._from.stat().size
         elif self._to is None:
             options = OpenOptions(write=True, create=True, truncate=True, mode=self._mode)
             self._to = self._tree.files.open(self._target, options)
@@ -194,13 +198,11 @@ class _File:
             raise InvalidArgument("both are the same file")
 
     def _copy_some(self, source: File, target: File) -> bool:
-        buffer = self._tree.buffer
-        count = source.preadv([buffer], self._offset)
-        if count:
-            target.pwritev([buffer[:count]], self._offset)
-            self._offset += count
-            self._tree.bytes_copied += count
-        if count == len(buffer):
+        left = min(_CHUNK, self._size - self._offset)
+        count = copy_part(source.inside, target.inside, self._offset, left, self._offset) if left else 0
+        self._offset += count
+        self._tree.bytes_copied += count
+        if count and self._offset < self._size:
             return True
         target.close()
         self._to = None

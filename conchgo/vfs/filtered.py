@@ -35,23 +35,23 @@ _OTHER_PATTERNS: Final = (
 class Names:
     """What holds for each name that a session may speak of: reserved ones are hidden, patterns decide of the rest."""
 
-    __slots__ = ("_patterns",)
+    __slots__ = ("patterns",)
 
     def __init__(self, patterns: FilePatterns) -> None:
-        self._patterns = patterns
+        self.patterns = patterns
 
     def verdict(self, path: VirtualPath) -> Verdict:
-        return Verdict.HIDE if is_below_reserved(path) else self._patterns.verdict(path)
+        return Verdict.HIDE if is_below_reserved(path) else self.patterns.verdict(path)
 
     def hides(self, path: VirtualPath) -> bool:
         return self.verdict(path) is Verdict.HIDE
 
     def in_directory(self, directory: VirtualPath) -> NameRule:
-        return self._patterns.in_directory(directory)
+        return self.patterns.in_directory(directory)
 
     def alike_below(self, one: VirtualPath, other: VirtualPath) -> bool:
         """Whether below both directories every name is judged alike, whatever it is."""
-        return self._patterns.alike_below(one, other)
+        return self.patterns.alike_below(one, other)
 
 
 UNFILTERED: Final = Names(FilePatterns({}))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from conchgo.errors import ConchgoError, QuotaExceeded
 from conchgo.paths import VirtualPath
-from conchgo.storage.interface import Attributes, Entry, FileStat, Kind, Listing, Space, StorageFile
+from conchgo.storage.interface import Attributes, Entry, FileStat, Kind, Listing, RangeCopies, Space, StorageFile
 
 __all__ = [
     "Attributes",
@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 
-class Inside(Protocol):
-    """An open file, for what reads and writes it without a way to the client: see `StorageFile`."""
+class Inside(RangeCopies, Protocol):
+    """An open file, for what copies, reads and writes it without a way to the client: see `StorageFile`."""
 
     def pread(self, length: int, offset: int) -> bytes: ...
     def pwritev(self, views: Sequence[memoryview], offset: int) -> None: ...
@@ -123,8 +123,11 @@ class Filesystem(Protocol):
         """The path without its links, up to the first that leads to what is not there or may not be listed."""
         ...
 
-    def require(self, verb: str, path: VirtualPath) -> None:
-        """For what no other call asks: a right to do something with the path itself. Raises PermissionDenied."""
+    def require(self, verb: str, path: VirtualPath) -> VirtualPath:
+        """For what no other call asks: a right to do something with the path itself. Raises PermissionDenied.
+
+        Gives the path without its links. That is not for clients to see.
+        """
         ...
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File: ...

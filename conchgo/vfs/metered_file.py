@@ -10,9 +10,10 @@ from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change
 from conchgo.storage.arguments import check_changes, check_growth, check_range
 from conchgo.storage.countable import CountableFile, CountableStorage
-from conchgo.storage.interface import Attributes, FileStat, Space
+from conchgo.storage.interface import Attributes, FileStat, RangeCopies, Space
 from conchgo.vfs.metering import Meter
 from conchgo.vfs.quota_space import within_quota
+from conchgo.vfs.range_copies import able
 
 
 class MeteredFile:
@@ -92,6 +93,23 @@ class MeteredFile:
         except WouldBlock:
             return False
         return True
+
+    def copy_to(self, target: RangeCopies, offset: int, length: int, to: int) -> int:
+        return able(self._file).copy_to(target, offset, length, to)
+
+    def copy_from(self, source: RangeCopies, offset: int, length: int, to: int) -> int:
+        file = able(self._file)
+        check_range(to, length)
+        with self._file.exclusively() as found:
+            grow = to + length - found.size
+            if grow <= 0:
+                return file.copy_from(source, offset, length, to)
+            change = self._announced(found, grow, at_once=False)
+            try:
+                return file.copy_from(source, offset, length, to)
+            finally:
+                # It may have been less.
+                self._settle(change, found, grow)
 
     def _append(self, data: memoryview, *, most: int | None = None) -> None:
         with self._file.exclusively() as found:

@@ -28,7 +28,7 @@ class Meter:
 
     @property
     def is_limited(self) -> bool:
-        return any(limit is not None for _, limits in self.charge.domains for limit in limits)
+        return any(limits.hold for _, limits in self.charge.domains)
 
     def change(
         self,

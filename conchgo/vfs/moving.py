@@ -1,4 +1,4 @@
-"""What a rename means for quotas: what is replaced is gone, and what changes domains is paid for where it comes to."""
+"""What a rename means for quotas: what is replaced is gone, and what changes storages is paid for where it comes to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from conchgo.errors import ConchgoError, CrossStorage
 from conchgo.paths import VirtualPath
-from conchgo.quota.interface import Change, Charge, Identity, Usage
+from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
 from conchgo.storage.interface import Kind, Storage
 from conchgo.vfs.metering import Held, Meter
 from conchgo.vfs.walk import walk
@@ -86,28 +86,41 @@ class Move:
             QuotaExceeded, NotBefore, Failure: as `Ledger.change`.
             CrossStorage: what moves has other names, and can't change domains.
         """
-        leaving, entering = self._without(self.source, self.target), self._without(self.target, self.source)
-        content = self.moved.content() if leaving.domains or entering.domains else NOTHING
+        crosses = self._crosses()
+        content = self.moved.content() if crosses else NOTHING
         with ExitStack() as undo:
-            entered = self._entering(entering, content, replaced)
+            entered = self._entering(crosses, content, replaced)
             undo.callback(entered.cancel)
-            left = self._leaving(leaving)
+            left = self._leaving(crosses)
             undo.callback(left.cancel)
-            if replaced is None:
-                work()
-            else:
-                self.target.taking(self.new, replaced, work)
-            undo.pop_all()
-        there = self.moved.content_there(content) if leaving.domains or entering.domains else NOTHING
-        gone = there if leaving.domains else NOTHING
-        left.done(self.moved.identity, size=-gone.size, files=-gone.files)
-        entered.done(self.moved.identity, size=there.size, files=there.files)
+            there = NOTHING
 
-    def _entering(self, charge: Charge, content: Usage, replaced: Held | None) -> Change:
-        """What is replaced makes room for what comes; both are counted when they have happened."""
+            def move() -> None:
+                """What comes is counted before what makes room for it, or nobody would count it for a moment."""
+                nonlocal there
+                work()
+                there = self.moved.content_there(content) if crosses else NOTHING
+                entered.done(self.moved.identity, size=there.size, files=there.files)
+
+            if replaced is None:
+                move()
+            else:
+                self.target.taking(self.new, replaced, move)
+            undo.pop_all()
+        left.done(self.moved.identity, size=-there.size, files=-there.files)
+
+    def _crosses(self) -> bool:
+        """Whether it counts elsewhere afterwards."""
+        source, target = self.source.charge, self.target.charge
+        return self.moved.is_counted and source.storage != target.storage and bool(source.domains or target.domains)
+
+    def _entering(self, crosses: bool, content: Usage, replaced: Held | None) -> Change:
+        """It needs room under those limits that it is not under already. What is replaced makes room too."""
+        charge, under = self.target.charge, {domain for domain, _ in self.source.charge.domains}
+        domains = tuple((domain, Limits() if domain in under else limits) for domain, limits in charge.domains)
         gone = NOTHING if replaced is None or replaced.found.nlink > 1 else Usage(replaced.found.size, 1)
         return self.target.change(
-            charge,
+            Charge(charge.storage, domains if crosses else ()),
             self.new,
             identity=None,
             before=0,
@@ -116,26 +129,18 @@ class Move:
             moves=self.moved.identity is None,
         )
 
-    def _leaving(self, leaving: Charge) -> Change:
-        """Where it stays in all its domains, it is announced nevertheless that it moves.
-
-        For a domain that a file leaves it is as if it were removed.
-        """
-        removed = bool(leaving.domains) and self.moved.identity is not None
+    def _leaving(self, crosses: bool) -> Change:
+        """Also where it stays, it is announced that it moves. For a domain that a file leaves it is as if it were
+        removed; but after a kill that is not certain, as long as it may be counted nowhere else."""
+        charge = self.source.charge
         return self.source.change(
-            leaving if leaving.domains or not self.moved.is_counted else self.source.charge,
+            charge if self.moved.is_counted else Charge(charge.storage, ()),
             self.old,
             identity=self.moved.identity,
             before=self.moved.before,
-            links=1 if removed else 0,
-            moves=not removed,
+            links=1 if crosses and self.moved.identity is not None else 0,
+            moves=True,
         )
-
-    def _without(self, meter: Meter, other: Meter) -> Charge:
-        """The meter's own domains, if what moves is anything to them."""
-        shared = {domain for domain, _ in other.charge.domains}
-        own = tuple(row for row in meter.charge.domains if row[0] not in shared) if self.moved.is_counted else ()
-        return Charge(meter.charge.storage, own)
 
 
 def _content_below(storage: Storage, directory: VirtualPath, *, alone: bool) -> Usage:

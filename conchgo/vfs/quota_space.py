@@ -19,8 +19,9 @@ def within_quota(space: Space, ledger: Ledger, charge: Charge, *, at_once: bool 
         WouldBlock, Failure: as `Ledger.usage`.
     """
     for domain, limits in charge.domains:
-        if limits != (None, None):
-            space = _within(space, limits, ledger.usage(domain, at_once=at_once) or _NOTHING)
+        if limits.hold:
+            used = [ledger.usage(each, at_once=at_once) or _NOTHING for each in (domain, *limits.beside)]
+            space = _within(space, limits, Usage(sum(one.size for one in used), sum(one.files for one in used)))
     return space
 
 

@@ -61,8 +61,10 @@ class SessionFilesystem:
     def realpath(self, path: VirtualPath) -> VirtualPath:
         return self._links.realpath(path)
 
-    def require(self, verb: str, path: VirtualPath) -> None:
-        self._storage.require(verb, self._links.resolve(path))
+    def require(self, verb: str, path: VirtualPath) -> VirtualPath:
+        resolved = self._links.resolve(path)
+        self._storage.require(verb, resolved)
+        return resolved
 
     def open(self, path: VirtualPath, options: OpenOptions) -> File:
         # O_EXCL: a link in the last place is something that is there.

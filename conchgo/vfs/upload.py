@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from conchgo.errors import ConchgoError, Failure, QuotaExceeded
+from conchgo.errors import ConchgoError, Failure, QuotaExceeded, Unsupported
 from conchgo.paths import VirtualPath
-from conchgo.storage.interface import Attributes, StorageFile
+from conchgo.storage.interface import Attributes, RangeCopies, StorageFile
+from conchgo.vfs.range_copies import able
 from conchgo.vfs.upload_rules import UploadRules
 
 
@@ -89,6 +90,24 @@ class Upload:
         except ConchgoError as error:
             raise self._failed(error) from error
         self._appended(data.nbytes)
+
+    def copy_to(self, target: RangeCopies, offset: int, length: int, to: int) -> int:
+        return able(self._file).copy_to(target, offset, length, to)
+
+    def copy_from(self, source: RangeCopies, offset: int, length: int, to: int) -> int:
+        file = able(self._file)
+        try:
+            self._begin(to)
+            if self._rules.max_size is not None:
+                self._rules.require(to + length, self._file.stat)
+            count = file.copy_from(source, offset, length, to)
+        except Unsupported:
+            raise
+        except ConchgoError as error:
+            raise self._failed(error) from error
+        if count:
+            self._wrote(to + count)
+        return count
 
     def sync(self) -> None:
         self._file.sync()

@@ -14,7 +14,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from conchgo.accounts.model import User
+from conchgo.accounts.model import Folder, User
 from conchgo.service.accounts import account_store
 from conchgo.service.settings import load
 from tests.checkout import checkout_environment, conchgo, free_port, twistd
@@ -54,6 +54,12 @@ class Installation:
         store, close = account_store(settings)
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
         store.add(User(name, os.path.join(settings.users.base_directory, name), password=hashed, **fields))
+        close()
+
+    def add_folder(self, name: str) -> None:
+        """In a directory of that name."""
+        store, close = account_store(load(self.config))
+        store.add_folder(Folder(name, str(self.directory / name)))
         close()
 
     @contextmanager

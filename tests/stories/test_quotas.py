@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from conchgo.accounts.model import VirtualFolder
 from tests.checkout import checkout_environment, conchgo
 from tests.interop.service import eventually
 from tests.stories.installation import PASSWORD, Installation
@@ -33,9 +34,9 @@ def on_disk(directory: Path) -> tuple[int, int]:
     return sum(sizes), len(sizes)
 
 
-def upload(port: int, name: str, size: int) -> bool:
+def upload(port: int, name: str, size: int, user: str = "ada") -> bool:
     """Whether all of it fits."""
-    with sftp(port, "ada", password=PASSWORD) as client:
+    with sftp(port, user, password=PASSWORD) as client:
         try:
             with client.open(name, "wb") as file:
                 for offset in range(0, size, 16_384):
@@ -86,6 +87,72 @@ def test_after_a_kill_nothing_is_lost_or_counted_twice(installation: Installatio
         found = on_disk(home)
         assert found == (100_000, 2)
         eventually(lambda: quota(installation, "show", "ada") == {"user:ada": found}, "the journal is read")
+
+
+def shown(installation: Installation) -> dict[str, tuple[int, int]]:
+    return {domain: usage for domain, usage in quota(installation, "show").items() if usage}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_folder_counts_for_all_who_have_it_in_their_quota_whoever_changes_it(
+    installation: Installation, workers: int
+) -> None:
+    installation.configure(workers=workers)
+    installation.add_folder("team")
+    everybody = (VirtualFolder("team", "/team"),)
+    installation.add_user("ada", quota_size=LIMIT, virtual_folders=everybody)
+    installation.add_user("bob", virtual_folders=everybody)
+    installation.add_user(
+        "eve", quota_size=LIMIT, virtual_folders=(VirtualFolder("team", "/t", included=False, quota_size=900_000),)
+    )
+    port, team = installation.port, installation.directory / "team"
+    with installation.running():
+        assert upload(port, "/home", 10_000)
+        assert upload(port, "/team/bobs", 450_000, "bob")
+        told = {"user:ada": (460_000, 2), "folder:team": (450_000, 1)}
+        eventually(lambda: shown(installation) == told, "it counts for ada")
+        assert not upload(port, "/more", 1)
+        assert not upload(port, "/team/more", 1)
+        assert upload(port, "/t/eves", 100, "eve")
+        with sftp(port, "ada", password=PASSWORD) as client:
+            client.remove("/team/bobs")
+        told = {"user:ada": (10_100, 2), "folder:team": (100, 1), "user:eve": (0, 0)}
+        eventually(lambda: shown(installation) == told, "nothing is below nothing")
+        with ThreadPoolExecutor(8) as pool:
+            names = [f"/{'team/' if number % 2 else ''}{number}" for number in range(12)]
+            list(pool.map(lambda name: upload(port, name, 50_000), names))
+        home = on_disk(installation.state / "users" / "ada")
+        size, files = home[0] + on_disk(team)[0], home[1] + on_disk(team)[1]
+        assert LIMIT - 50_000 < size <= LIMIT
+        assert upload(port, "/rest", LIMIT - size)
+        assert not upload(port, "/over", 1)
+        files += 2 if (installation.state / "users" / "ada" / "over").exists() else 1
+        eventually(lambda: shown(installation)["user:ada"] == (LIMIT, files), "to the byte")
+        assert quota(installation, "scan", "ada") == {"user:ada": (LIMIT, files)}
+        assert quota(installation, "scan", "--folder", "team") == {"folder:team": on_disk(team)}
+
+
+def test_after_a_kill_a_folder_counts_for_all_too(installation: Installation) -> None:
+    installation.configure()
+    installation.add_folder("team")
+    team = installation.directory / "team"
+    for name, fields in (("ada", {"quota_size": LIMIT}), ("bob", {})):
+        installation.add_user(name, virtual_folders=(VirtualFolder("team", "/team"),), **fields)
+    with installation.running() as process, sftp(installation.port, "bob", password=PASSWORD) as client:
+        assert upload(installation.port, "/home", 50_000)
+        file = client.open("/team/half", "wb")
+        for _ in range(5):
+            file.write(bytes(20_000))
+        process.signal(signal.SIGKILL)
+        process.wait()
+    with installation.running():
+        with sftp(installation.port, "ada", password=PASSWORD) as client:
+            client.open("/team/after", "wb").close()
+        assert on_disk(team) == (100_000, 2)
+        told = {"user:ada": (150_000, 3), "folder:team": (100_000, 2)}
+        eventually(lambda: shown(installation) == told, "the journal is read")
+        assert not upload(installation.port, "/over", LIMIT - 150_000 + 1)
+        assert upload(installation.port, "/over", LIMIT - 150_000)
 
 
 def test_portable_counts_what_is_there(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ class TestUpdate:
         assert accounts.recounted == set()
         accounts.store.add(ALICE)
         ok(accounts, "update", "docs", "--mapped-path", "/srv/docs/sub")
-        assert accounts.recounted == {"folder:docs", "user:alice"}
+        assert accounts.recounted == {"folder:docs"}
         assert accounts.store.folder("docs") == Folder("docs", "/srv/docs/sub", "", DOCS.extra)
 
     def test_a_record_replaces_the_rest(self, accounts: Accounts) -> None:

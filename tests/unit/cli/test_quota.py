@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Any:
 def test_a_scan_counts_and_show_tells(run: Any) -> None:
     assert run("quota", "show").output == ""
     assert "not counted yet" in run("quota", "show", "ada").output
-    scanned = run("quota", "scan", "ada", "--json")
+    scanned = run("quota", "scan", "ada", "--json")  # his home, and docs
     assert json.loads(scanned.output) == [{"domain": "user:ada", "size": 16, "files": 2}]
     assert run("quota", "show", "ada").output.split() == ["user:ada", "16", "bytes", "2", "files"]
     assert run("quota", "scan", "--folder", "docs").output.split() == ["folder:docs", "11", "bytes", "1", "files"]

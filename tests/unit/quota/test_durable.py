@@ -24,7 +24,11 @@ from tests.unit.quota.nodes import Clock, Files, Node, rows, scan
 
 LIMIT = 2**30
 ALICE = Charge("user:alice", (("user:alice", Limits(LIMIT, 100_000)),))
-SHARED = Charge("folder:shared", (("folder:shared", Limits()), ("user:alice", Limits(LIMIT, 100_000))))
+#: Hers too, with a folder that is included in her quota.
+ALICES = Limits(LIMIT, 100_000, ("folder:shared",))
+HOME = Charge("user:alice", (("user:alice", ALICES),))
+SHARED = Charge("folder:shared", (("folder:shared", Limits()), ("user:alice", ALICES)))
+CAROL = Charge("folder:shared", (("folder:shared", Limits()),))
 GUEST = Charge("folder:shared", (("folder:shared", Limits(100, None)),))
 BOB = Charge("user:bob", (("user:bob", Limits()),))
 
@@ -209,11 +213,63 @@ def test_an_idle_lease_is_given_back(cluster: Cluster) -> None:
     assert cluster.used() == (20, 2)
 
 
-def test_both_domains_of_a_charge_are_counted(cluster: Cluster) -> None:
-    node = cluster.node()
-    create(node, 10, SHARED).done(new_identity(), size=10, files=1)
-    node.tick()
-    assert cluster.used() == cluster.used("folder:shared") == (10, 1)
+def test_what_lies_in_a_folder_counts_against_the_limits_of_all_who_have_it_in_their_quota(cluster: Cluster) -> None:
+    one, two = cluster.node(), cluster.node()
+    cluster.take(one, 10, HOME)
+    cluster.take(one, LIMIT - 100, SHARED)
+    cluster.take(two, 50, CAROL)
+    cluster.tick(0.5)
+    assert (cluster.used(), cluster.used("folder:shared")) == ((10, 1), (LIMIT - 50, 2))
+    # What was leased before is no good any more.
+    cluster.tick(1)
+    for node in one, two:
+        with pytest.raises(QuotaExceeded, match=f"{LIMIT - 40} of {LIMIT} bytes"):
+            cluster.take(node, 41, HOME)
+    cluster.take(two, 15, HOME)
+    cluster.take(one, 25, SHARED)
+    with pytest.raises(QuotaExceeded):
+        cluster.take(one, 1, HOME)
+
+
+def test_what_others_put_there_is_heard_before_more_is_used_of_an_old_lease(cluster: Cluster) -> None:
+    one, two = cluster.node(), cluster.node()
+    cluster.take(one, 10, HOME)
+    cluster.tick(0.5)
+    cluster.take(two, LIMIT - 20, CAROL)
+    two.tick()
+    cluster.clock.now += 1
+    with pytest.raises(QuotaExceeded):
+        cluster.take(one, 11, HOME)
+    cluster.take(one, 10, HOME)
+
+
+def test_who_removes_what_another_one_put_into_a_folder_has_that_room_and_no_more(cluster: Cluster) -> None:
+    one, two = cluster.node(), cluster.node()
+    cluster.take(two, LIMIT, CAROL)
+    cluster.tick()
+    with pytest.raises(QuotaExceeded):
+        cluster.take(one, 1, HOME)
+    removed = one.ledger.change(SHARED, VirtualPath((b"file",)), identity=(1, 1), before=LIMIT, links=1)
+    removed.done((1, 1), size=-LIMIT, files=-1)
+    with pytest.raises(QuotaExceeded):
+        cluster.take(one, LIMIT + 1, HOME)
+    cluster.take(one, LIMIT, HOME)
+    cluster.tick()
+    assert (cluster.used(), cluster.used("folder:shared")) == ((LIMIT, 1), (0, 0))
+    assert cluster.leased() == 0
+
+
+def test_what_a_killed_process_did_in_a_folder_counts_for_all(cluster: Cluster) -> None:
+    one, two = cluster.node(), cluster.node()
+    cluster.take(two, 10, HOME)
+    cluster.tick(50)
+    create(one, LIMIT - 100, SHARED).done(new_identity(), size=LIMIT - 100, files=1)
+    cluster.kill(one)
+    cluster.tick(3)
+    assert (cluster.used(), cluster.used("folder:shared"), cluster.leased()) == ((10, 1), (LIMIT - 100, 1), 0)
+    with pytest.raises(QuotaExceeded, match=f"{LIMIT - 90} of {LIMIT} bytes"):
+        cluster.take(two, 91, HOME)
+    cluster.take(two, 90, HOME)
 
 
 def test_users_of_one_folder_each_have_their_own_limit(cluster: Cluster) -> None:

@@ -28,25 +28,26 @@ from conchgo.database.schema import metadata, owners, quota_journals
 from conchgo.errors import Failure, NotBefore, QuotaExceeded
 from conchgo.paths import VirtualPath
 from conchgo.quota import books
+from conchgo.quota.books import total
 from conchgo.quota.interface import Change, Charge, Limits, Usage
 from conchgo.quota.sql import State
 from conchgo.quota.waiting import fits
 from tests.unit.quota.nodes import Clock, Files, Inode, Killed, Node, pwrite, rows, scan
 
-ALICE = ("user:alice", Limits(100, 7))
+ALICE = ("user:alice", Limits(100, 7, ("folder:shared",)))
 SHARED = ("folder:shared", Limits(60, None))
 BOB = ("user:bob", Limits())
-#: Not all who use a folder have the same limits for it.
+#: Not all who use a folder have the same limits for it; and what they put there counts for alice too.
 GUEST = ("folder:shared", Limits(50, 3))
 CHARGES = {
-    "home": Charge("home", (ALICE,)),
-    "shared": Charge("shared", (SHARED, ALICE)),
-    "guests": Charge("guests", (GUEST,)),
-    "bobs": Charge("bobs", (BOB,)),
+    "home": Charge("user:alice", (ALICE,)),
+    "shared": Charge("folder:shared", (SHARED, ALICE)),
+    "guests": Charge("folder:shared", (GUEST,)),
+    "bobs": Charge("user:bob", (BOB,)),
 }
-DOMAINS = dict((ALICE, SHARED, BOB))
+DOMAINS: dict[str, Limits] = dict((ALICE, SHARED, BOB))
 NAMES = st.sampled_from([b"x", b"y", b"z"])
-STORAGES = st.sampled_from(list(CHARGES))
+PAYERS = st.sampled_from(list(CHARGES))
 INDEX = st.integers(0, 9)
 #: After how many steps there is a kill, if at all.
 FUSE = st.none() | st.integers(0, 22)
@@ -59,7 +60,7 @@ class Work:
     node: Node
     change: Change
     make: Callable[[], tuple[Inode | None, int, int] | None]
-    grow: Usage
+    charge: Charge
     locked: Inode | None
     made: tuple[Inode | None, int, int] | None = None
     is_made: bool = False
@@ -79,6 +80,8 @@ class Machine(RuleBasedStateMachine):
         self.nodes: list[Node] = []
         self.works: list[Work] = []
         self.dirty = False
+        #: What guests have put where it counts for alice, whose limit does not keep them from it.
+        self.guests = Usage(0, 0)
         self.start()
 
     def teardown(self) -> None:
@@ -91,13 +94,8 @@ class Machine(RuleBasedStateMachine):
             self.engine.dispose()
 
     def used(self, domain: str) -> Usage:
-        """What there is in truth."""
-        parts = [
-            self.files.used(charge.storage)
-            for charge in CHARGES.values()
-            if domain in [name for name, _ in charge.domains]
-        ]
-        return Usage(sum(part.size for part in parts), sum(part.files for part in parts))
+        """What there is in truth, with what is beside it."""
+        return total(self.files.used(each) for each in (domain, *DOMAINS[domain].beside))
 
     def attempt(self, node: Node, fuse: int | None, work: Callable[[], Any]) -> Any:
         """What it comes to; None where the node was killed."""
@@ -170,14 +168,14 @@ class Machine(RuleBasedStateMachine):
         self,
         index: int,
         fuse: int | None,
-        storage: str,
+        charge: Charge,
         name: bytes,
         inode: Inode | None,
         grow: Usage,
         make: Callable[[], tuple[Inode | None, int, int] | None],
         **more: Any,
     ) -> None:
-        node, charge = self.node(index), CHARGES[storage]
+        node = self.node(index)
         path = VirtualPath((name,))
         identity, before = (None, 0) if inode is None else (inode.identity, inode.size)
         try:
@@ -199,7 +197,7 @@ class Machine(RuleBasedStateMachine):
             return
         if inode is not None:
             inode.locked = True
-        self.works.append(Work(node, change, make, grow, inode))
+        self.works.append(Work(node, change, make, charge, inode))
 
     def check_refusal(self, charge: Charge, grow: Usage) -> None:
         leases = rows(self.engine)[1]
@@ -207,8 +205,10 @@ class Machine(RuleBasedStateMachine):
             return
         assert not all(fits(self.used(domain), limits, grow) for domain, limits in charge.domains)
 
-    @rule(index=INDEX, fuse=FUSE, storage=STORAGES, name=NAMES, most=st.integers(0, 40), part=st.integers(0, 40))
-    def create(self, index: int, fuse: int | None, storage: str, name: bytes, most: int, part: int) -> None:
+    @rule(index=INDEX, fuse=FUSE, payer=PAYERS, name=NAMES, most=st.integers(0, 40), part=st.integers(0, 40))
+    def create(self, index: int, fuse: int | None, payer: str, name: bytes, most: int, part: int) -> None:
+        charge, storage = CHARGES[payer], CHARGES[payer].storage
+
         def make() -> tuple[Inode | None, int, int] | None:
             if (storage, name) in self.files.names:
                 return None
@@ -217,10 +217,11 @@ class Machine(RuleBasedStateMachine):
             return inode, inode.size, 1
 
         # Also where one is there: it is found out too late.
-        self.announce(index, fuse, storage, name, None, Usage(most, 1), make)
+        self.announce(index, fuse, charge, name, None, Usage(most, 1), make)
 
-    @rule(index=INDEX, fuse=FUSE, storage=STORAGES, name=NAMES, most=st.integers(-40, 40), part=st.integers(-40, 40))
-    def resize(self, index: int, fuse: int | None, storage: str, name: bytes, most: int, part: int) -> None:
+    @rule(index=INDEX, fuse=FUSE, payer=PAYERS, name=NAMES, most=st.integers(-40, 40), part=st.integers(-40, 40))
+    def resize(self, index: int, fuse: int | None, payer: str, name: bytes, most: int, part: int) -> None:
+        charge, storage = CHARGES[payer], CHARGES[payer].storage
         inode = self.files.names.get((storage, name))
         if inode is None or inode.locked:
             return
@@ -230,10 +231,11 @@ class Machine(RuleBasedStateMachine):
             inode.size = max(0, before + min(part, most))
             return inode, inode.size - before, 0
 
-        self.announce(index, fuse, storage, name, inode, Usage(max(0, most), 0), make)
+        self.announce(index, fuse, charge, name, inode, Usage(max(0, most), 0), make)
 
-    @rule(index=INDEX, fuse=FUSE, storage=STORAGES, name=NAMES)
-    def remove(self, index: int, fuse: int | None, storage: str, name: bytes) -> None:
+    @rule(index=INDEX, fuse=FUSE, payer=PAYERS, name=NAMES)
+    def remove(self, index: int, fuse: int | None, payer: str, name: bytes) -> None:
+        charge, storage = CHARGES[payer], CHARGES[payer].storage
         inode = self.files.names.get((storage, name))
         if inode is None or inode.locked:
             return
@@ -244,15 +246,16 @@ class Machine(RuleBasedStateMachine):
             del self.files.names[storage, name]
             return self.unlinked(inode)
 
-        self.announce(index, fuse, storage, name, inode, Usage(0, 0), make, links=inode.links)
+        self.announce(index, fuse, charge, name, inode, Usage(0, 0), make, links=inode.links)
 
     @staticmethod
     def unlinked(inode: Inode) -> tuple[Inode | None, int, int]:
         inode.links -= 1
         return (inode, 0, 0) if inode.links else (inode, -inode.size, -1)
 
-    @rule(index=INDEX, fuse=FUSE, storage=STORAGES, old=NAMES, new=NAMES)
-    def rename(self, index: int, fuse: int | None, storage: str, old: bytes, new: bytes) -> None:
+    @rule(index=INDEX, fuse=FUSE, payer=PAYERS, old=NAMES, new=NAMES)
+    def rename(self, index: int, fuse: int | None, payer: str, old: bytes, new: bytes) -> None:
+        charge, storage = CHARGES[payer], CHARGES[payer].storage
         source, target = self.files.names.get((storage, old)), self.files.names.get((storage, new))
         if source is None or source is target or (target is not None and target.locked):
             return
@@ -264,11 +267,12 @@ class Machine(RuleBasedStateMachine):
             return (None, 0, 0) if target is None else self.unlinked(target)
 
         links = 0 if target is None else target.links
-        self.announce(index, fuse, storage, new, target, Usage(0, 0), make, links=links, moves=True)
+        self.announce(index, fuse, charge, new, target, Usage(0, 0), make, links=links, moves=True)
 
-    @rule(index=INDEX, fuse=FUSE, storage=STORAGES, old=NAMES, new=NAMES)
-    def rename_to_a_new_name(self, index: int, fuse: int | None, storage: str, old: bytes, new: bytes) -> None:
+    @rule(index=INDEX, fuse=FUSE, payer=PAYERS, old=NAMES, new=NAMES)
+    def rename_to_a_new_name(self, index: int, fuse: int | None, payer: str, old: bytes, new: bytes) -> None:
         """Announced at the old name, with what moves."""
+        charge, storage = CHARGES[payer], CHARGES[payer].storage
         source = self.files.names.get((storage, old))
         if source is None or source.locked or (storage, new) in self.files.names:
             return
@@ -279,10 +283,11 @@ class Machine(RuleBasedStateMachine):
             self.files.names[storage, new] = self.files.names.pop((storage, old))
             return source, 0, 0
 
-        self.announce(index, fuse, storage, old, source, Usage(0, 0), make, moves=True)
+        self.announce(index, fuse, charge, old, source, Usage(0, 0), make, moves=True)
 
-    @rule(storage=STORAGES, old=NAMES, new=NAMES)
-    def link(self, storage: str, old: bytes, new: bytes) -> None:
+    @rule(payer=PAYERS, old=NAMES, new=NAMES)
+    def link(self, payer: str, old: bytes, new: bytes) -> None:
+        storage = CHARGES[payer].storage
         inode = self.files.names.get((storage, old))
         if inode is not None and not inode.locked and (storage, new) not in self.files.names:
             self.files.names[storage, new] = inode
@@ -291,16 +296,20 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.works)
     @rule(index=INDEX)
     def make(self, index: int) -> None:
-        work = self.works[index % len(self.works)]
+        self.is_made(self.works[index % len(self.works)])
+
+    def is_made(self, work: Work) -> None:
         if not work.is_made:
             work.made, work.is_made = work.make(), True
+            if work.charge is CHARGES["guests"] and work.made is not None:
+                _, size, files = work.made
+                self.guests = total((self.guests, Usage(max(0, size), max(0, files))))
 
     @precondition(lambda self: self.works)
     @rule(index=INDEX, fuse=FUSE)
     def end(self, index: int, fuse: int | None) -> None:
         work = self.works[index % len(self.works)]
-        if not work.is_made:
-            work.made, work.is_made = work.make(), True
+        self.is_made(work)
         self.attempt(work.node, fuse, lambda: self.tell(work))
         if work in self.works:
             self.works.remove(work)
@@ -346,15 +355,18 @@ class Machine(RuleBasedStateMachine):
             return
         usages, leases = rows(self.engine)
         for domain, limits in DOMAINS.items():
-            used = self.used(domain)
-            assert limits.size is None or used.size <= limits.size
-            assert limits.files is None or used.files <= limits.files
+            used, beyond = self.used(domain), self.guests if domain == "user:alice" else Usage(0, 0)
+            assert limits.size is None or used.size <= limits.size + beyond.size
+            assert limits.files is None or used.files <= limits.files + beyond.files
             if domain in usages:
-                row, several = usages[domain], leases[domain]
+                told, several = (
+                    total(usages[each] for each in (domain, *limits.beside) if each in usages),
+                    leases[domain],
+                )
                 if limits.size is not None:
-                    assert row.size + sum(lease.size for lease in several) <= limits.size
+                    assert told.size + sum(lease.size for lease in several) <= limits.size + beyond.size
                 if limits.files is not None:
-                    assert row.files + sum(lease.files for lease in several) <= limits.files
+                    assert told.files + sum(lease.files for lease in several) <= limits.files + beyond.files
 
     @rule()
     def all_is_told(self) -> None:
@@ -370,11 +382,13 @@ class Machine(RuleBasedStateMachine):
         for domain, row in usages.items():
             if row.rescan:
                 assert all(lease.state == State.LOST for lease in leases[domain])
-                scan(self.engine, domain, self.used(domain))
+                scan(self.engine, domain, self.files.used(domain))
             else:
                 assert leases[domain] == []
-                assert Usage(row.size, row.files) == self.used(domain), domain
+                assert Usage(row.size, row.files) == self.files.used(domain), domain
         self.dirty = False
+        used, limits = self.used("user:alice"), DOMAINS["user:alice"]
+        self.guests = Usage(max(0, used.size - limits.size), max(0, used.files - limits.files))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

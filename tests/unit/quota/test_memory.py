@@ -9,8 +9,10 @@ from conchgo.quota.memory import MemoryLedger
 
 FILE = VirtualPath((b"file",))
 OTHER = VirtualPath((b"other",))
-ALICE = Charge("user:alice", (("user:alice", Limits(100, 3)),))
-SHARED = Charge("folder:shared", (("folder:shared", Limits()), ("user:alice", Limits(100, 3))))
+ALICES = Limits(100, 3, ("folder:shared",))
+SHARED = Charge("folder:shared", (("folder:shared", Limits()), ("user:alice", ALICES)))
+GUEST = Charge("folder:shared", (("folder:shared", Limits()),))
+ALICE = Charge("user:alice", (("user:alice", ALICES),))
 
 
 class Clock:
@@ -70,13 +72,28 @@ def test_who_is_over_the_limit_may_remove(ledger: MemoryLedger) -> None:
     assert ledger.usage("user:alice") == (460, 8)
 
 
-def test_a_folder_in_the_users_quota_is_charged_to_both(ledger: MemoryLedger) -> None:
-    create(ledger, 60, charge=SHARED).done((1, 1), size=60, files=1)
-    ledger.count("folder:shared", Usage(60, 1))
-    create(ledger, 30, charge=SHARED).done((1, 2), size=30, files=1)
-    assert ledger.usage("folder:shared") == ledger.usage("user:alice") == (90, 2)
-    with pytest.raises(QuotaExceeded):
-        create(ledger, 11, charge=SHARED)
+def test_what_is_in_a_folder_counts_against_the_limits_of_all_who_have_it_in_their_quota(ledger: MemoryLedger) -> None:
+    ledger.count("folder:shared", Usage(0, 0))
+    create(ledger, 30, charge=SHARED).done((1, 1), size=30, files=1)
+    create(ledger, 10).done((1, 2), size=10, files=1)
+    create(ledger, 60, charge=GUEST).done((1, 3), size=60, files=1)
+    assert (ledger.usage("folder:shared"), ledger.usage("user:alice")) == ((90, 2), (10, 1))
+    for charge in ALICE, SHARED:
+        with pytest.raises(QuotaExceeded, match="100 of 100 bytes"):
+            ledger.change(charge, FILE, identity=(1, 2), before=10, grow=1)
+    # Who removes what another one put there has the room, and no more.
+    ledger.change(SHARED, FILE, identity=(1, 3), before=60, links=1).done((1, 3), size=-60, files=-1)
+    with pytest.raises(QuotaExceeded, match="40 of 100 bytes"):
+        create(ledger, 61)
+    create(ledger, 60).done((1, 4), size=60, files=1)
+
+
+def test_what_is_reserved_in_a_folder_is_reserved_in_the_users_quota(ledger: MemoryLedger) -> None:
+    held = create(ledger, 60, charge=SHARED)
+    with pytest.raises(NotBefore):
+        create(ledger, 41)
+    held.cancel()
+    create(ledger, 41)
 
 
 def test_nobody_has_counted_what_was_never_counted(ledger: MemoryLedger) -> None:

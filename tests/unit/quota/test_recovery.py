@@ -14,7 +14,7 @@ from conchgo.quota.records import Doubt, Intent, Mark, Outcome, Payer, Record
 from conchgo.quota.recovery import Findings, Found, examine
 
 ALICE = ("user:alice",)
-PAYER = Payer(1, "home", ALICE)
+PAYER = Payer(1, "user:alice", ALICE)
 HERE, ELSE = (1, 1), (1, 2)
 UNKNOWN = None
 NOTHING = Usage(0, 0)
@@ -43,7 +43,7 @@ MOVE_IN = intent(grow=30, files=3, moves=True)
 
 def examined(found: Found | None, *written: Record, checkpoint: int = 0, shared: set[str] | None = None) -> Any:
     def look(storage: str, path: VirtualPath) -> Found | None:
-        assert (storage, bytes(path)) == ("home", b"/file")
+        assert (storage, bytes(path)) == ("user:alice", b"/file")
         return found
 
     return examine(Contents(0, [PAYER, *written]), checkpoint, look, shared or set(), 0.0)
@@ -103,11 +103,12 @@ def test_a_checkpoint_that_it_does_not_know_makes_it_worthless() -> None:
     assert examine(Contents(2, []), 2, lambda *_: None, set(), 0.0) == Findings()
 
 
-def test_all_domains_of_a_payer_are_told() -> None:
-    both = Payer(1, "home", ("a", "b"))
+def test_what_changed_counts_where_it_lies_and_was_taken_from_the_leases_of_all_who_pay() -> None:
+    both = Payer(1, "a", ("a", "b"))
     findings = examine(Contents(0, [both, intent(1), outcome(1, 5, 1)]), 0, lambda *_: None, set(), 0.0)
     assert findings is not None
-    assert findings.deltas == {"a": (5, 1), "b": (5, 1)}
+    assert findings.deltas == {"a": (5, 1)}
+    assert findings.spent == {"a": (5, 1), "b": (5, 1)}
 
 
 def test_where_others_were_it_says_nothing() -> None:

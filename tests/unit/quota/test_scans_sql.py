@@ -14,7 +14,8 @@ from conchgo.errors import Busy, Failure, NotBefore
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.scans_sql import SQLScans
-from conchgo.quota.sql import recount
+from conchgo.quota.settling import settle_dead
+from conchgo.quota.sql import State, recount
 from conchgo.quota.tally import Tally
 from tests.unit.quota.nodes import Clock, Files, Node, rows
 
@@ -187,4 +188,31 @@ def test_it_does_not_wait_for_the_dead(service: Service) -> None:
     node.die()
     service.settled(scan.settle)
     assert scan.finish(tally(i1=12)) == Usage(12, 1)
+    # What the dead one changed may have been seen before that.
+    assert [row.state for row in rows(service.engine)[1][ADA]] == [State.LOST]
+    assert service.scans.needs(ADA)
+    assert service.scans.begin(ADA).finish(tally(i1=12)) == Usage(12, 1)
     assert rows(service.engine)[1][ADA] == []
+    assert not service.scans.needs(ADA)
+
+
+def test_what_is_lost_stays_lost_until_the_folders_beside_are_counted_too(service: Service) -> None:
+    node, docs = service.node(), "folder:docs"
+    limits = Limits(2**40, 10**6, (docs,))
+    charge = Charge(docs, ((docs, Limits()), (ADA, limits)))
+    node.ledger.change(charge, PATH, identity=None, before=0, grow=5, files=1)
+    node.ledger.change(charge, PATH, identity=None, before=0, grow=5, files=1)
+    node.die()
+    settle_dead(service.engine, service.owner.id, service.files.look)
+    assert set(service.scans.due(0)) == {docs, ADA}
+    for _ in range(2):
+        assert service.scans.begin(ADA, (docs,)).finish(tally()) == Usage(0, 0)
+        assert [row.state for row in rows(service.engine)[1][ADA]] == [State.LOST]
+        assert set(service.scans.due(0)) == {docs, ADA}
+    going_on = service.scans.begin(docs)
+    service.scans.begin(ADA, (docs,)).finish(tally())
+    assert [row.state for row in rows(service.engine)[1][ADA]] == [State.LOST]
+    going_on.finish(tally(i1=5))
+    service.scans.begin(ADA, (docs,)).finish(tally())
+    assert rows(service.engine)[1][ADA] == []
+    assert not service.scans.due(0)

@@ -61,7 +61,11 @@ def test_who_pays_for_a_folder(tmp_path: Path) -> None:
     assert included is not None
     assert own is not None
     assert (included.storage, own.storage) == ("folder:in", "folder:own")
-    assert included.domains == (("folder:in", Limits()), ("user:alice", Limits(None, 9)))
+    beside = ("folder:in",)
+    assert included.domains == (("folder:in", Limits()), ("user:alice", Limits(None, 9, beside)))
+    home = charges[b"/"]
+    assert home is not None
+    assert home.domains == (("user:alice", Limits(None, 9, beside)),)
     assert own.domains == (("folder:own", Limits(7, None)),)
     storages.close()
 

@@ -527,9 +527,9 @@ def test_a_move_into_a_full_folder_is_refused_unless_it_replaces_and_fits(local:
     assert two.used == ((11, 2), (10, 1))
 
 
-def test_a_folder_in_the_users_quota_moves_nothing_there(local: Any) -> None:
+def test_what_moves_between_home_and_a_folder_in_the_same_quota_needs_no_room(local: Any) -> None:
     two = Two(local)
-    limits = Limits(5, 1)
+    limits = Limits(5, 1, ("folder:f",))
     two.ledger.count(HOME, Usage(0, 0))
     home = Metered(two.home.plain, two.ledger, Charge(HOME, ((HOME, limits),)))
     folder = Metered(two.folder.plain, two.ledger, Charge("folder:f", ((HOME, limits), ("folder:f", Limits()))))
@@ -537,9 +537,29 @@ def test_a_folder_in_the_users_quota_moves_nothing_there(local: Any) -> None:
     file.append(memoryview(b"12345"))
     file.close()
     home.rename_to(p(b"/a"), folder, p(b"/a"), replace=False)
-    assert two.used == ((5, 1), (5, 1))
+    assert two.used == ((0, 0), (5, 1))
+    assert outcome(lambda: home.open(p(b"/b"), read=False, write=True, create=Create.NEW)) is QuotaExceeded
     folder.rename_to(p(b"/a"), home, p(b"/a"), replace=False)
     assert two.used == ((5, 1), (0, 0))
+
+
+def test_what_makes_room_is_counted_after_what_comes(local: Any) -> None:
+    """Or what is used would look less for a moment, and others could use that."""
+    two = Two(local)
+    two.home.put(b"/a", b"12345")
+    two.folder.put(b"/a", b"123")
+    seen = []
+    end = two.ledger.end
+
+    def ended(*arguments: Any) -> None:
+        end(*arguments)
+        used = [usage.size for usage in two.used if usage is not None]
+        seen.append(sum(used))
+
+    two.ledger.end = ended  # type: ignore[method-assign]
+    two.move(b"/a", b"/a", replace=True)
+    assert two.used == ((0, 0), (5, 1))
+    assert seen == [13, 10, 5]
 
 
 def test_files_with_several_names_stay_in_their_quota(local: Any) -> None:
@@ -650,10 +670,18 @@ def test_the_room_is_that_of_the_storage_where_that_has_less(storage: Any) -> No
 def test_the_tightest_quota_decides(storage: Any) -> None:
     ledger = MemoryLedger()
     ledger.count("a", Usage(2**20, 0))
-    charge = Charge("x", (("a", Limits(2**22)), ("b", Limits(2**21, 7))))
+    charge = Charge("b", (("a", Limits(2**22)), ("b", Limits(2**21, 7))))
     space = Metered(storage, ledger, charge).space(p(b"/"))
     assert (space.blocks * space.fragment_size, space.files) == (2**21, 7)
     assert space.blocks_free == space.blocks
+
+
+def test_what_is_beside_takes_room_too(storage: Any) -> None:
+    ledger = MemoryLedger()
+    ledger.count("a", Usage(2**20, 1))
+    ledger.count("f", Usage(2**20, 2))
+    space = Metered(storage, ledger, Charge("a", (("a", Limits(2**22, 7, ("f", "g"))),))).space(p(b"/"))
+    assert (space.blocks_free * space.fragment_size, space.files_free) == (2**21, 4)
 
 
 def test_without_limits_the_room_is_the_storages(home: Home) -> None:

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from conchgo.errors import Cancelled, ConchgoError, QuotaExceeded
 from conchgo.paths import VirtualPath
+from conchgo.quota.books import total
 from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.quota.tally import Tally
@@ -25,17 +26,24 @@ from conchgo.storage.local import LocalStorage
 from conchgo.vfs.metered import Metered
 from conchgo.vfs.scan import count
 
-#: Storage to the domains that pay for it: a home, a folder in the user's quota, and one with limits of its own.
+A, B = ("user:a", Limits(400, 6, ("folder:f",))), ("user:b", Limits(300, 5, ("folder:f",)))
+
+#: What two users have: a home, a folder that both have in their quotas, and one with limits of its own.
 CHARGES = {
-    "home": Charge("user:a", (("user:a", Limits(400, 6)),)),
-    "included": Charge("folder:f", (("user:a", Limits(400, 6)), ("folder:f", Limits()))),
+    "a's home": Charge("user:a", (A,)),
+    "f of a": Charge("folder:f", (A, ("folder:f", Limits()))),
     "own": Charge("folder:g", (("folder:g", Limits(150, 3)),)),
+    "b's home": Charge("user:b", (B,)),
+    "f of b": Charge("folder:f", (("folder:f", Limits()), B)),
 }
 
-#: Domain to the storages that are charged to it.
-DOMAINS = {"user:a": ("home", "included"), "folder:f": ("included",), "folder:g": ("own",)}
+#: Files move between the mounts of one session.
+SESSIONS = (("a's home", "f of a", "own"), ("b's home", "f of b"))
 
-storages = st.sampled_from(list(CHARGES))
+STORAGES = sorted({charge.storage for charge in CHARGES.values()})
+
+mounts = st.sampled_from(list(CHARGES))
+two_mounts = st.sampled_from([(one, two) for session in SESSIONS for one in session for two in session if one != two])
 paths = st.sampled_from([b"/a", b"/b", b"/d/a", b"/d/b"]).map(VirtualPath.parse)
 directories = st.sampled_from([b"/d", b"/e"]).map(VirtualPath.parse)
 names = paths | directories
@@ -68,10 +76,11 @@ class Sessions(RuleBasedStateMachine):
         self.metered: dict[str, Metered] = {}
         self.ledger: Any = None
         self.scans: Any = None
-        self.files: list[Any] = []
+        #: By whom each was opened.
+        self.files: list[tuple[str, Any]] = []
         self.scan: tuple[str, Any, Tally] | None = None
-        self.domains = cycle(DOMAINS)
-        for name in CHARGES:
+        self.domains = cycle(STORAGES)
+        for name in STORAGES:
             os.mkdir(f"{self.top}/{name}")
             self.plain[name] = LocalStorage(f"{self.top}/{name}".encode())
         self.serve()
@@ -79,9 +88,14 @@ class Sessions(RuleBasedStateMachine):
     def serve(self) -> None:
         """Begin to count."""
         ledger = self.ledger = self.scans = MemoryLedger()
-        for domain in DOMAINS:
+        for domain in STORAGES:
             ledger.count(domain, Usage(0, 0))
-        self.metered = {name: Metered(self.plain[name], self.ledger, charge) for name, charge in CHARGES.items()}
+        self.mount()
+
+    def mount(self) -> None:
+        self.metered = {
+            name: Metered(self.plain[charge.storage], self.ledger, charge) for name, charge in CHARGES.items()
+        }
 
     def used(self, domain: str) -> Usage | None:
         return self.ledger.usage(domain)
@@ -91,7 +105,7 @@ class Sessions(RuleBasedStateMachine):
         return work()
 
     def teardown(self) -> None:
-        for file in self.files:
+        for _, file in self.files:
             file.close()
         if self.scan is not None:
             self.scan[2].close()
@@ -101,94 +115,107 @@ class Sessions(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        for storage in self.metered.values():
-            storage.mkdir(VirtualPath.parse(b"/d"))
+        for mount in "a's home", "f of b", "own", "b's home":
+            self.metered[mount].mkdir(VirtualPath.parse(b"/d"))
             for path, size in (b"/a", 10), (b"/d/b", 20):
-                self.files.append(self.patiently(partial(self._made, storage, VirtualPath.parse(path))))
-                self.patiently(partial(self.files[-1].append, memoryview(bytes(size))))
+                file = self.patiently(partial(self._made, self.metered[mount], VirtualPath.parse(path)))
+                self.files.append((mount, file))
+                self.patiently(partial(file.append, memoryview(bytes(size))))
 
     def _made(self, storage: Metered, path: VirtualPath) -> Any:
         return storage.open(path, read=True, write=True, create=Create.NEW)
 
-    def attempt(self, work: Any) -> Any:
-        """What fails changes nothing but what the invariant sees."""
-        before = {name: found(f"{self.top}/{name}") for name in CHARGES}
+    def found(self) -> dict[str, Usage]:
+        return {name: found(f"{self.top}/{name}") for name in STORAGES}
+
+    def attempt(self, mount: str, work: Any) -> Any:
+        """Nobody passes his own limits; what they refuse changes nothing."""
+        before = self.found()
         try:
             return self.patiently(work)
         except QuotaExceeded:
-            assert before == {name: found(f"{self.top}/{name}") for name in CHARGES}
+            assert before == self.found()
         except ConchgoError:
             pass
+        finally:
+            after = self.found()
+            for domain, limits in CHARGES[mount].domains:
+                was, used = (total(seen[each] for each in (domain, *limits.beside)) for seen in (before, after))
+                assert limits.size is None or used.size <= max(limits.size, was.size)
+                assert limits.files is None or used.files <= max(limits.files, was.files)
         return None
 
-    @rule(storage=storages, path=paths, create=st.sampled_from(Create), truncate=st.booleans())
-    def open(self, storage: str, path: VirtualPath, create: Create, truncate: bool) -> None:
+    @rule(mount=mounts, path=paths, create=st.sampled_from(Create), truncate=st.booleans())
+    def open(self, mount: str, path: VirtualPath, create: Create, truncate: bool) -> None:
         file = self.attempt(
-            lambda: self.metered[storage].open(
+            mount,
+            lambda: self.metered[mount].open(
                 path, read=True, write=True, create=create, truncate=truncate and create is Create.NEVER
-            )
+            ),
         )
         if file:
-            self.files.append(file)
+            self.files.append((mount, file))
 
     @precondition(lambda self: self.files)
     @rule(data=st.data(), offset=sizes, length=sizes, now=st.booleans())
     def write(self, data: st.DataObject, offset: int, length: int, now: bool) -> None:
-        file = data.draw(st.sampled_from(self.files))
+        mount, file = data.draw(st.sampled_from(self.files))
         write = file.pwritev_now if now else file.pwritev
-        self.attempt(lambda: write([memoryview(bytes(length // 2)), memoryview(bytes(length - length // 2))], offset))
+        self.attempt(
+            mount, lambda: write([memoryview(bytes(length // 2)), memoryview(bytes(length - length // 2))], offset)
+        )
 
     @precondition(lambda self: self.files)
     @rule(data=st.data(), length=sizes)
     def append(self, data: st.DataObject, length: int) -> None:
-        file = data.draw(st.sampled_from(self.files))
-        self.attempt(lambda: file.append(memoryview(bytes(length))))
+        mount, file = data.draw(st.sampled_from(self.files))
+        self.attempt(mount, lambda: file.append(memoryview(bytes(length))))
 
     @precondition(lambda self: self.files)
     @rule(data=st.data(), size=sizes)
     def resize(self, data: st.DataObject, size: int) -> None:
-        file = data.draw(st.sampled_from(self.files))
-        self.attempt(lambda: file.set_attributes(Attributes(size=size, mtime=1)))
+        mount, file = data.draw(st.sampled_from(self.files))
+        self.attempt(mount, lambda: file.set_attributes(Attributes(size=size, mtime=1)))
 
     @precondition(lambda self: self.files)
     @rule(data=st.data())
     def close(self, data: st.DataObject) -> None:
-        file = data.draw(st.sampled_from(self.files))
-        self.files.remove(file)
+        mount, file = data.draw(st.sampled_from(self.files))
+        self.files.remove((mount, file))
         file.close()
 
-    @rule(storage=storages, path=names, size=sizes)
-    def truncate(self, storage: str, path: VirtualPath, size: int) -> None:
-        self.attempt(lambda: self.metered[storage].set_attributes(path, Attributes(size=size)))
+    @rule(mount=mounts, path=names, size=sizes)
+    def truncate(self, mount: str, path: VirtualPath, size: int) -> None:
+        self.attempt(mount, lambda: self.metered[mount].set_attributes(path, Attributes(size=size)))
 
-    @rule(storage=storages, path=names)
-    def remove(self, storage: str, path: VirtualPath) -> None:
-        self.attempt(lambda: self.metered[storage].remove(path))
+    @rule(mount=mounts, path=names)
+    def remove(self, mount: str, path: VirtualPath) -> None:
+        self.attempt(mount, lambda: self.metered[mount].remove(path))
 
-    @rule(storage=storages, old=names, new=names, replace=st.booleans())
-    def rename(self, storage: str, old: VirtualPath, new: VirtualPath, replace: bool) -> None:
-        self.attempt(lambda: self.metered[storage].rename(old, new, replace=replace))
+    @rule(mount=mounts, old=names, new=names, replace=st.booleans())
+    def rename(self, mount: str, old: VirtualPath, new: VirtualPath, replace: bool) -> None:
+        self.attempt(mount, lambda: self.metered[mount].rename(old, new, replace=replace))
 
-    @rule(storage=storages, old=names, other=storages, new=names, replace=st.booleans())
-    def rename_to(self, storage: str, old: VirtualPath, other: str, new: VirtualPath, replace: bool) -> None:
-        if other != storage:
-            self.attempt(lambda: self.metered[storage].rename_to(old, self.metered[other], new, replace=replace))
+    @rule(pair=two_mounts, old=names, new=names, replace=st.booleans())
+    def rename_to(self, pair: tuple[str, str], old: VirtualPath, new: VirtualPath, replace: bool) -> None:
+        source, target = (self.metered[mount] for mount in pair)
+        self.attempt(pair[1], lambda: source.rename_to(old, target, new, replace=replace))
 
-    @rule(storage=storages, existing=names, new=names)
-    def link(self, storage: str, existing: VirtualPath, new: VirtualPath) -> None:
-        self.attempt(lambda: self.metered[storage].link(existing, new))
+    @rule(mount=mounts, existing=names, new=names)
+    def link(self, mount: str, existing: VirtualPath, new: VirtualPath) -> None:
+        self.attempt(mount, lambda: self.metered[mount].link(existing, new))
 
-    @rule(storage=storages, path=names)
-    def symlink(self, storage: str, path: VirtualPath) -> None:
-        self.attempt(lambda: self.metered[storage].symlink(b"a", path))
+    @rule(mount=mounts, path=names)
+    def symlink(self, mount: str, path: VirtualPath) -> None:
+        self.attempt(mount, lambda: self.metered[mount].symlink(b"a", path))
 
-    @rule(storage=storages, path=directories)
-    def mkdir(self, storage: str, path: VirtualPath) -> None:
-        self.attempt(lambda: self.metered[storage].mkdir(path))
+    @rule(mount=mounts, path=directories)
+    def mkdir(self, mount: str, path: VirtualPath) -> None:
+        self.attempt(mount, lambda: self.metered[mount].mkdir(path))
 
-    @rule(storage=storages, path=directories)
-    def rmdir(self, storage: str, path: VirtualPath) -> None:
-        self.attempt(lambda: self.metered[storage].rmdir(path))
+    @rule(mount=mounts, path=directories)
+    def rmdir(self, mount: str, path: VirtualPath) -> None:
+        self.attempt(mount, lambda: self.metered[mount].rmdir(path))
 
     @rule(steps=st.integers(1, 8))
     def scan_on(self, steps: int) -> None:
@@ -204,25 +231,14 @@ class Sessions(RuleBasedStateMachine):
             if not steps:
                 raise Cancelled
 
-        storages = {name: self.plain[name] for name in DOMAINS[domain]}
         with suppress(Cancelled):
-            count(scan, storages, tally, self.patiently, seen)
+            count(scan, {domain: self.plain[domain]}, tally, self.patiently, seen)
             tally.close()
             self.scan = None
 
     @invariant()
-    def the_ledger_is_exact_and_no_limit_is_passed(self) -> None:
-        domains: dict[str, Usage] = {}
-        for name, charge in CHARGES.items():
-            here = found(f"{self.top}/{name}")
-            for domain, _ in charge.domains:
-                size, files = domains.get(domain, Usage(0, 0))
-                domains[domain] = Usage(size + here.size, files + here.files)
-        assert {domain: self.used(domain) for domain in domains} == domains
-        limits = {domain: limits for charge in CHARGES.values() for domain, limits in charge.domains}
-        for domain, used in domains.items():
-            assert used.size <= (limits[domain].size or used.size)
-            assert used.files <= (limits[domain].files or used.files)
+    def the_ledger_is_exact(self) -> None:
+        assert {domain: self.used(domain) for domain in STORAGES} == self.found()
 
 
 TestSessions = Sessions.TestCase

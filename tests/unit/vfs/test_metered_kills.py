@@ -21,13 +21,9 @@ from conchgo.quota.interface import Usage
 from conchgo.quota.recovery import Found
 from conchgo.quota.scans_sql import SQLScans
 from conchgo.quota.tally import Tally
-from conchgo.vfs.metered import Metered
 from conchgo.vfs.scan import count
 from tests.unit.quota.nodes import Clock, Killed, Node, pwrite
-from tests.unit.vfs.test_metered_exactly import CHARGES, DOMAINS, Sessions
-
-#: By the names that charges have for them.
-STORAGES = {charge.storage: name for name, charge in CHARGES.items()}
+from tests.unit.vfs.test_metered_exactly import STORAGES, Sessions
 
 
 class Files:
@@ -38,7 +34,7 @@ class Files:
 
     def look(self, storage: str, path: VirtualPath) -> Found | None:
         try:
-            found = self._sessions.plain[STORAGES[storage]].lstat(path)
+            found = self._sessions.plain[storage].lstat(path)
         except NotFound:
             return None
         return Found(found.identity, found.size, found.nlink)
@@ -54,14 +50,14 @@ class KilledSessions(Sessions):
         self.url = f"sqlite:///{self.state}/a.db"
         shutil.copy(self.template, f"{self.state}/a.db")
         self._begin()
-        for domain in DOMAINS:
+        for domain in STORAGES:
             self._count(domain)
 
     def _begin(self) -> None:
         self.node = Node(self.url, self.state, Files(self), self.clock)  # type: ignore[arg-type]
         self.ledger = self.node.ledger
         self.scans = SQLScans(self.node.engine, self.node.owner, Files(self).look)
-        self.metered = {name: Metered(self.plain[name], self.ledger, charge) for name, charge in CHARGES.items()}
+        self.mount()
 
     def teardown(self) -> None:
         super().teardown()
@@ -83,20 +79,19 @@ class KilledSessions(Sessions):
 
     def _count(self, domain: str) -> None:
         tally = Tally()
-        storages = {name: self.plain[name] for name in DOMAINS[domain]}
-        count(self.scans.begin(domain), storages, tally, self.patiently)
+        count(self.scans.begin(domain), {domain: self.plain[domain]}, tally, self.patiently)
         tally.close()
 
     @initialize(seed=st.integers(0, 2**32))
     def light(self, seed: int) -> None:
         self.random = Random(seed)
 
-    def attempt(self, work: Any) -> Any:
+    def attempt(self, mount: str, work: Any) -> Any:
         """A third of what is done is killed, after some steps of the ledger."""
         if self.random.random() < 1 / 3:
             self.node.fuse.left = self.random.randrange(9)
         try:
-            return super().attempt(work)
+            return super().attempt(mount, work)
         except Killed:
             self._again()
         finally:
@@ -104,14 +99,14 @@ class KilledSessions(Sessions):
         return None
 
     def _again(self) -> None:
-        for file in self.files:
+        for _, file in self.files:
             file.close()
         self.files.clear()
         if self.scan is not None:
             self.scan[2].close()
             self.scan = None
         self._begin()
-        for domain in DOMAINS:
+        for domain in STORAGES:
             if self.scans.needs(domain):
                 self._count(domain)
 
