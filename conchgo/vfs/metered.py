@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Final, TypeVar
 
 from conchgo.errors import (
@@ -28,7 +29,7 @@ from conchgo.errors import (
     WouldBlock,
 )
 from conchgo.paths import VirtualPath
-from conchgo.quota.interface import Charge, Identity, Ledger
+from conchgo.quota.interface import Change, Charge, Identity, Ledger
 from conchgo.storage.arguments import check_changes, check_open
 from conchgo.storage.countable import CountableStorage
 from conchgo.storage.interface import (
@@ -49,6 +50,7 @@ from conchgo.vfs.metered_file import MeteredFile
 from conchgo.vfs.metering import Held, Meter, hold, replaced_meanwhile, retried
 from conchgo.vfs.moving import Move, Moved, MovedDirectory, MovedFile
 from conchgo.vfs.quota_space import within_quota
+from conchgo.vfs.temporaries import is_replacing
 
 T = TypeVar("T")
 
@@ -102,10 +104,10 @@ class Metered:
         return metered
 
     def _created(self, path: VirtualPath, *, read: bool, write: bool, mode: int) -> MeteredFile:
+        # It has no place among the files of its own: it will have that of the file that it replaces.
+        charge = self._meter.lending if is_replacing(path.name) else self._meter.charge
         try:
-            change = self._meter.ledger.change(
-                self._meter.charge, path, identity=None, before=0, files=1, at_once=self._now
-            )
+            change = self._meter.ledger.change(charge, path, identity=None, before=0, files=1, at_once=self._now)
         except (QuotaExceeded, NotBefore, Failure):
             # Who opens what is there already needs no room for it.
             if _found(self._storage, path) is not None:
@@ -181,7 +183,21 @@ class Metered:
                 moved = MovedFile(held)
             elif source.kind is Kind.DIRECTORY:
                 moved = MovedDirectory(self._storage, old, target._storage, new)
-            Move(self._meter, old, target._meter, new, moved).counted(replaced, lambda: move(replace=replaces))
+            with ExitStack() as placed:
+                if is_replacing(old.name) and not is_replacing(new.name) and not _leaves(replaced):
+                    self._take_place(old, new, placed)
+                Move(self._meter, old, target._meter, new, moved).counted(replaced, lambda: move(replace=replaces))
+
+    def _take_place(self, old: VirtualPath, new: VirtualPath, until: ExitStack) -> None:
+        """What a temporary was to replace is gone, or stays by another name: it needs a place of its own.
+
+        Raises:
+            QuotaExceeded, NotBefore, Failure: as `Ledger.change`.
+        """
+        change = self._meter.ledger.change
+        place = change(self._meter.charge, new, identity=None, before=0, files=1)
+        until.push(partial(_settle, place, 1))
+        until.push(partial(_settle, change(self._meter.lending, old, identity=None, before=0), -1))
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         if changes.size is None or not self._meter.charge.domains:
@@ -202,7 +218,18 @@ class Metered:
         _able(self._links).symlink(target, path)
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
-        _able(self._hard_links).link(existing, new)
+        """Whoever holds the file counts its names."""
+        if self._meter.charge.domains:
+            self._refuse_now()
+            retried(lambda: self._link(existing, new))
+        else:
+            _able(self._hard_links).link(existing, new)
+
+    def _link(self, existing: VirtualPath, new: VirtualPath) -> None:
+        with ExitStack() as until:
+            if self._storage.lstat(existing).kind is Kind.FILE:
+                hold(self._storage, existing, until)
+            _able(self._hard_links).link(existing, new)
 
     def space(self, path: VirtualPath) -> Space:
         space = _able(self._free_space).space(path)
@@ -229,6 +256,18 @@ def _hold_files(until: ExitStack, *rows: tuple[CountableStorage, VirtualPath, Fi
         if held[row].found.identity != identity:
             raise replaced_meanwhile()
     return [held.get(row) for row in range(len(rows))]
+
+
+def _leaves(replaced: Held | None) -> bool:
+    """Whether a file is no more when it is replaced."""
+    return replaced is not None and replaced.found.nlink == 1
+
+
+def _settle(change: Change, files: int, kind: type[BaseException] | None, *_: object) -> None:
+    if kind is None:
+        change.done(None, size=0, files=files)
+    else:
+        change.cancel()
 
 
 def _found(storage: Storage, path: VirtualPath) -> FileStat | None:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from conchgo.errors import BadHandle, Busy, IsADirectory, NotARegularFile, PermissionDenied
 from conchgo.paths import VirtualPath
-from conchgo.quota.interface import Change, Charge, Identity, Ledger
+from conchgo.quota.interface import Change, Charge, Identity, Ledger, Limits
 from conchgo.storage.countable import CountableFile, CountableStorage
 from conchgo.storage.interface import Create, FileStat
 from conchgo.storage.links import LinkEncountered
@@ -25,6 +25,11 @@ class Meter:
 
     ledger: Ledger
     charge: Charge
+
+    @property
+    def lending(self) -> Charge:
+        """The same domains, whose limits are not asked: for what takes the place of something else in the end."""
+        return Charge(self.charge.storage, tuple((domain, Limits()) for domain, _ in self.charge.domains))
 
     @property
     def is_limited(self) -> bool:

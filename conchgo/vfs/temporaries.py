@@ -26,10 +26,17 @@ PREFIX: Final = reserved.PREFIX + b"upload-"
 _NAME: Final = re.compile(
     re.escape(PREFIX)
     + rb"(?P<made>[0-9a-f]{1,12})\.(?P<machine>[0-9a-f]{8})\.(?P<pid>[0-9a-f]{1,7})\.(?P<started>[0-9a-f]{1,12})"
-    rb"\.(?P<maker>[0-9a-f]{8})\.[0-9a-f]{32}"
+    rb"\.(?P<maker>[0-9a-f]{8})\.[0-9a-f]{32}r?"
 )
+#: What such a name ends with where a file will be replaced.
+_REPLACES: Final = b"r"
 #: Seconds that a temporary of another machine (or of one that was started again) is left alone: nobody can look there.
 _FOREIGN: Final = 7 * 24 * 3600
+
+
+def is_replacing(name: bytes) -> bool:
+    """Whether this is the name of a temporary that is to replace a file."""
+    return name.startswith(PREFIX) and name.endswith(_REPLACES)
 
 
 class Temporaries:
@@ -40,9 +47,12 @@ class Temporaries:
         self._maker = secrets.token_hex(4).encode()
         self._used: set[bytes] = set()
 
-    def take(self, again: bytes | None = None) -> bytes:
-        """A name that nobody can guess, or the one that was released before, in use until `release`."""
-        name = again or b"%b%x.%b.%x.%x.%b.%b" % (
+    def take(self, again: bytes | None = None, *, replaces: bool = False) -> bytes:
+        """A name that nobody can guess, or the one that was released before, in use until `release`.
+
+        It tells whether the upload is to replace a file.
+        """
+        name = again or b"%b%x.%b.%x.%x.%b.%b%b" % (
             PREFIX,
             int(self._clock()),
             _machine(),
@@ -50,6 +60,7 @@ class Temporaries:
             _start_of(os.getpid()) or 0,
             self._maker,
             secrets.token_hex(16).encode(),
+            _REPLACES if replaces else b"",
         )
         self._used.add(name)
         return name

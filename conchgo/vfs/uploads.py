@@ -40,7 +40,7 @@ from conchgo.storage.interface import (
 from conchgo.vfs.atomic_upload import AtomicUpload
 from conchgo.vfs.direct_upload import DirectUpload
 from conchgo.vfs.open_uploads import OpenUploads
-from conchgo.vfs.temporaries import SweptListing, sweep
+from conchgo.vfs.temporaries import SweptListing, is_replacing, sweep
 from conchgo.vfs.upload_rules import UploadMode, UploadRules
 
 _PERMISSIONS: Final = 0o777
@@ -136,7 +136,10 @@ class Uploads:
             self._refuse_existing(path, pending)
         else:
             replaced = self._replaceable(path, pending)
-        name = self._rules.temporaries.take(self._awaited.pop(path, None) if self._awaited else None)
+        again = self._awaited.pop(path, None) if self._awaited else None
+        if again is not None and is_replacing(again) is new:
+            again = None  # what was there has gone, or come, since he asked first
+        name = self._rules.temporaries.take(again, replaces=not new)
         try:
             file = self._storage.open(
                 path.parent / name, read=read, write=True, create=Create.NEW, mode=mode if new else _PRIVATE

@@ -579,3 +579,29 @@ def test_threads_and_processes_at_once_do_not_pass_the_limit(cluster: Cluster) -
     cluster.tick(1)
     cluster.tick(1)
     assert sum(made) == cluster.used("user:carol")[0] <= 1000
+
+
+def test_what_is_let_in_beyond_a_limit_of_files_makes_no_room(cluster: Cluster) -> None:
+    """As a temporary that will replace a file, of workers of which each has leased what there was."""
+    tight, lending = (Charge("user:alice", (("user:alice", limits),)) for limits in (Limits(None, 3), Limits()))
+    one, other = cluster.node(), cluster.node()
+    for node in (one, other, one):
+        cluster.take(node, 1, tight)
+    before = cluster.used()
+    assert before[1] <= 3
+    for node in (one, other):
+        cluster.take(node, 0, lending)
+    cluster.tick(1)
+    assert cluster.used() == (3, 5)
+    for node in (one, other):
+        with pytest.raises(QuotaExceeded):
+            cluster.waited(lambda: create(node, 1, tight))  # noqa: B023
+    for node in (one, other):
+        change = cluster.waited(
+            lambda: node.ledger.change(lending, VirtualPath((b"old",)), identity=(1, 99), before=0, links=1)  # noqa: B023
+        )
+        change.done((1, 99), size=0, files=-1)
+    cluster.tick(1)
+    assert cluster.used() == (3, 3)
+    with pytest.raises(QuotaExceeded):
+        cluster.waited(lambda: create(one, 1, tight))

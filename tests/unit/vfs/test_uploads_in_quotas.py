@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conchgo.accounts.permissions import Permissions
-from conchgo.errors import NotBefore, QuotaExceeded
+from conchgo.errors import Failure, NotBefore, QuotaExceeded
 from conchgo.events.bus import Bus
 from conchgo.paths import ROOT
 from conchgo.quota.interface import Charge, Limits, Usage
@@ -136,6 +136,66 @@ def test_the_file_limit(home: Home, mode: UploadMode) -> None:
         put(fs, name, b"x")
     assert outcome(lambda: fs.open(p(b"/4"), CREATE)) is QuotaExceeded
     assert home.check() == {b"1": 1, b"2": 1, b"3": 1}
+
+
+def full(home: Home, mode: UploadMode) -> Filesystem:
+    fs = home.session(mode)
+    for name in (b"/1", b"/2", b"/3"):
+        put(fs, name, b"x")
+    return fs
+
+
+@modes
+def test_at_the_file_limit_files_are_replaced(home: Home, mode: UploadMode) -> None:
+    fs = full(home, mode)
+    first, second = fs.open(p(b"/1"), CREATE), fs.open(p(b"/2"), CREATE)
+    first.pwritev(views(20), 0)
+    # What they have besides is no room for anybody else.
+    assert outcome(lambda: fs.open(p(b"/4"), CREATE)) is QuotaExceeded
+    first.close()
+    assert outcome(lambda: fs.open(p(b"/4"), CREATE)) is QuotaExceeded
+    second.close()
+    assert home.check() == {b"1": 20, b"2": 0, b"3": 1}
+    fs.remove(p(b"/3"))
+    put(fs, b"/4", b"x")
+
+
+@atomic_modes
+def test_what_replaces_nothing_at_the_file_limit_is_refused(home: Home, mode: UploadMode) -> None:
+    fs = full(home, mode)
+    upload = fs.open(p(b"/1"), CREATE)
+    upload.pwritev(views(20), 0)
+    home.session(mode).rename(p(b"/1"), p(b"/moved"), replace=False)
+    with pytest.raises(Failure, match=r"quota exceeded.*nothing of it is kept"):
+        upload.close()
+    assert home.check() == {b"moved": 1, b"2": 1, b"3": 1}
+
+
+@atomic_modes
+def test_a_file_with_other_names_is_not_gone_when_it_is_replaced(home: Home, mode: UploadMode) -> None:
+    fs = full(home, mode)
+    fs.link(p(b"/1"), p(b"/other"))
+    upload = fs.open(p(b"/1"), CREATE)
+    upload.pwritev(views(20), 0)
+    with pytest.raises(Failure, match=r"quota exceeded.*nothing of it is kept"):
+        upload.close()
+    fs.remove(p(b"/3"))
+    fs.remove(p(b"/2"))
+    put(fs, b"/1", bytes(20))
+    assert home.check() == {b"1": 20, b"other": 1}
+
+
+@atomic_modes
+def test_what_replaces_nothing_takes_a_place_of_its_own(home: Home, mode: UploadMode) -> None:
+    fs = home.session(mode)
+    put(fs, b"/1", b"x")
+    upload = fs.open(p(b"/1"), CREATE)
+    home.session(mode).remove(p(b"/1"))
+    upload.close()
+    put(fs, b"/2", b"x")
+    put(fs, b"/3", b"x")
+    assert home.check() == {b"1": 0, b"2": 1, b"3": 1}
+    assert outcome(lambda: fs.open(p(b"/4"), CREATE)) is QuotaExceeded
 
 
 @modes

@@ -20,13 +20,14 @@ from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import OpenOptions
 from conchgo.vfs.metered import Metered
-from conchgo.vfs.temporaries import PREFIX, Temporaries
+from conchgo.vfs.temporaries import PREFIX, Temporaries, is_replacing
 from conchgo.vfs.upload_rules import UploadMode, UploadRules
 from conchgo.vfs.walk import walk
 from tests.unit.vfs.helpers import IDENTITY, ORIGIN, p
 
 HOME = "user:ada"
-CHARGE = Charge(HOME, ((HOME, Limits(60, 8)),))
+FILES = 3
+CHARGE = Charge(HOME, ((HOME, Limits(60, FILES)),))
 
 paths = st.sampled_from([p(path) for path in (b"/a", b"/b", b"/d/a", b"/d/b", b"/e/a")])
 directories = st.sampled_from([p(b"/d"), p(b"/e"), p(b"/g")])
@@ -142,6 +143,8 @@ class Uploading(RuleBasedStateMachine):
         found = {entry.stat.identity: entry.stat for _, entry in self.entries()}
         assert self.ledger.usage(HOME) == (sum(stat.size for stat in found.values()), len(found))
         assert all(stat.size <= 40 for stat in found.values())
+        own = {entry.stat.identity for _, entry in self.entries() if not is_replacing(entry.name)}
+        assert len(own) <= FILES
 
     def teardown(self) -> None:
         for upload in self.live:
