@@ -15,7 +15,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """On whose behalf something happens: one session of one user."""
+    """On whose behalf something happens: one session of one user.
+
+    `protocol` is SFTP, SCP, or SSH for other commands and for what concerns the connection.
+    """
 
     username: str
     session: str

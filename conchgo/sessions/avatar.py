@@ -37,11 +37,11 @@ from conchgo.sftp.subsystem import sftp_engine
 _SHOWN: Final = 64
 _SHOWN_LINE: Final = 1024
 
-#: What is counted as something else than a command.
+#: What is counted, and told, as something else than a command.
 _PROTOCOLS: Final = {"scp": "SCP"}
 
-#: A command line, its exit status, what went wrong, and seconds.
-Ran = Callable[[str, int, str | None, float], None]
+#: The protocol of a command, its line, its exit status, what went wrong, and seconds.
+Ran = Callable[[str, str, int, str | None, float], None]
 
 
 class Avatar(ConchUser):
@@ -102,6 +102,9 @@ class Avatar(ConchUser):
             self._refuse("exec", f"{known}: not enabled")
             return Notice(f"{known}: not enabled on this server. `help` lists what is.", NOT_FOUND)
 
+        protocol = _PROTOCOLS.get(name, "SSH")
+        username, filesystem = self._origin.username, files.filesystem.speaking(protocol)
+
         def make() -> Program:
             work = Files(FilesystemWork(filesystem, self._runner, username, self._reactor))
             return CommandProgram(
@@ -117,11 +120,10 @@ class Avatar(ConchUser):
                     environment=environment,
                 ),
                 work,
-                partial(self._ran, shown),
+                partial(self._ran, protocol, shown),
             )
 
-        username, filesystem = self._origin.username, files.filesystem
-        return self._session(_PROTOCOLS.get(name, "SSH"), make)
+        return self._session(protocol, make)
 
     def shell(self) -> Program:
         self._refuse("shell", "there is no shell")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Protocol, cast
 
@@ -142,10 +143,10 @@ class Realm:
 
     def _logged_in(self, storages: Storages, login: Login, rules: Rules, connection_id: str) -> _Avatar:
         user = login.user
-        origin = Origin(user.username, connection_id, login.ip)
+        origin = Origin(user.username, connection_id, login.ip, "SSH")
         runner = SessionRunner(self._disk)
         waits = Waits(self._reactor)
-        view = self._views.view(user, rules, origin, storages)
+        view = self._views.view(user, rules, replace(origin, protocol="SFTP"), storages)
         close = storages.close
         if view.throttle is not None:
             close = partial(self._close, user.username, storages, view.throttle)
@@ -198,10 +199,11 @@ class _Session:
     def refuse(self, action: str, reason: str) -> None:
         self._bus.publish(Event(action, self._origin, status="refused", reason=reason))
 
-    def ran(self, command: str, status: int, reason: str | None, elapsed: float) -> None:
+    def ran(self, protocol: str, command: str, status: int, reason: str | None, elapsed: float) -> None:
         """A command line has ended."""
         word = "ok" if status == 0 else "failed"
-        self._bus.publish(Event("exec", self._origin, status=word, reason=reason, command=command, elapsed=elapsed))
+        origin = replace(self._origin, protocol=protocol)
+        self._bus.publish(Event("exec", origin, status=word, reason=reason, command=command, elapsed=elapsed))
 
     def logout(self) -> None:
         self._bus.publish(Event("logout", self._origin, elapsed=time.monotonic() - self._began))

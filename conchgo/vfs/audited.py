@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 from conchgo.errors import ConchgoError, NotBefore, NotFound, PermissionDenied, QuotaExceeded, Unsupported, WouldBlock
-from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, RangeCopies
@@ -20,14 +20,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Publishes what comes of a session's requests."""
 
-    __slots__ = ("origin", "publish")
-
-    def __init__(self, origin: Origin, bus: Bus) -> None:
-        self.origin = origin
-        self.publish = bus.publish
+    origin: Origin
+    publish: Callable[[Event], None]
 
     def looked(self, action: str, path: VirtualPath, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What only looks is told of when it is refused."""
@@ -251,6 +249,11 @@ class AuditedFilesystem:
     @property
     def inside(self) -> AuditedFilesystem:
         return AuditedFilesystem(self._filesystem.unfollowing(), self._audit)
+
+    def speaking(self, protocol: str) -> AuditedFilesystem:
+        audit = replace(self._audit, origin=replace(self._audit.origin, protocol=protocol))
+        at_once = None if self.at_once is None else self.at_once.speaking(protocol)
+        return AuditedFilesystem(self._filesystem, audit, at_once, self._opens)
 
     def stat(self, path: VirtualPath) -> FileStat:
         return self._audit.looked("stat", path, self._filesystem.stat, path)

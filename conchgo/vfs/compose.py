@@ -76,7 +76,7 @@ def compose(view: View) -> Filesystem:
         links = Links(authorised, filtered, view.table.may_lead)
         session = SessionFilesystem(authorised, links, view.identity, view.start, view.names.hides)
         opens = None if view.throttle is None else throttled(session.open, view.throttle, at_once=not waits)
-        return AuditedFilesystem(session, Audit(view.origin, view.bus), at_once, opens)
+        return AuditedFilesystem(session, Audit(view.origin, view.bus.publish), at_once, opens)
 
     at_once = uploads.at_once
     return composed(uploads, None if at_once is None else composed(at_once, None, waits=False))

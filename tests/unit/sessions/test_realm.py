@@ -136,11 +136,36 @@ class RealmTests(SynchronousTestCase):
         _, _, logout = self.successResultOf(self.login())
         self.assertEqual(self.told(), [("login", "ok")])
         self.assertEqual(self.events[0].method, "password")
-        self.assertEqual(self.events[0].origin, Origin("alice", "connection-1", "192.0.2.7"))
+        self.assertEqual(self.events[0].origin, Origin("alice", "connection-1", "192.0.2.7", "SSH"))
         logout()
         self.assertEqual(self.told(), [("login", "ok"), ("logout", "ok")])
         assert self.events[1].elapsed is not None
         self.assertGreaterEqual(self.events[1].elapsed, 0)
+
+    def test_each_event_says_what_its_program_speaks(self) -> None:
+        _, avatar, _ = self.successResultOf(self.login())
+        self.filesystem(avatar).mkdir(VirtualPath((b"by-sftp",)))
+        prepare(self.storage, {b"/file": b"x"})
+        for line, lines in ((b"md5sum file", b""), (b"scp -rt .", b"D0755 0 by-scp\nE\n")):
+            program = avatar.command(line, {})
+            program.started(WrittenStream())
+            program.data_received(lines)
+            program.input_ended()
+        self.clock.advance(0)
+        avatar.shell()
+        self.assertEqual(
+            [(event.action, event.origin.protocol) for event in self.events],
+            [
+                ("login", "SSH"),
+                ("mkdir", "SFTP"),
+                ("open", "SSH"),
+                ("close", "SSH"),
+                ("exec", "SSH"),
+                ("mkdir", "SCP"),
+                ("exec", "SCP"),
+                ("shell", "SSH"),
+            ],
+        )
 
     def test_logout_closes_the_storage(self) -> None:
         _, _, logout = self.successResultOf(self.login())
