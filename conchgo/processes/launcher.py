@@ -285,6 +285,12 @@ def _restrict(rules: list[tuple[int | bytes, int]], rights: tuple[int, ...]) -> 
     _checked("Landlock", _libc.syscall(_long(_LANDLOCK_RESTRICT_SELF), _long(ruleset), _long(0)))
 
 
+def landlock_version() -> int:
+    """What the kernel has of Landlock; 0: nothing."""
+    version: int = _libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1))
+    return max(version, 0)
+
+
 def _filter(instructions: bytes) -> None:
     program = _FilterProgram(len(instructions) // 8, instructions)
     _checked("seccomp", _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))

@@ -159,6 +159,13 @@ class CommandsSection(Section):
     enabled: Names = None
 
 
+class ProcessesSection(Section):
+    tier: Literal["auto", "bubblewrap", "landlock", "none"] = "auto"
+    memory_limit: Annotated[int, Field(ge=2**26)] = 2**30
+    process_limit: Annotated[int, Field(ge=16)] = 256
+    time_limit: Timeout = 0
+
+
 class LogSection(Section):
     level: Literal["debug", "info", "warn", "error"] = "info"
     file: Path = "-"
@@ -184,6 +191,7 @@ class Settings(BaseSettings):
     transfers: TransfersSection = TransfersSection()
     quota: QuotaSection = QuotaSection()
     commands: CommandsSection = CommandsSection()
+    processes: ProcessesSection = ProcessesSection()
     service: ServiceSection = ServiceSection()
     log: LogSection = LogSection()
     threads: ThreadsSection = ThreadsSection()
@@ -221,6 +229,7 @@ class Settings(BaseSettings):
             transfers=self.transfers,
             quota=self.quota,
             commands=self.commands,
+            processes=self.processes,
             log=self.log.model_copy(
                 update={"file": below(self.log.file), "audit_file": below(self.log.audit_file)},
             ),
