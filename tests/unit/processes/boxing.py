@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from conchgo.paths import VirtualPath
 from conchgo.processes import launcher
 from conchgo.processes.boxes import Boxes, Ids, Spawn
 from conchgo.processes.interface import Access, Bind, Job, Place
-from conchgo.processes.roots import SEARCH, Root, find_root
+from conchgo.processes.roots import SEARCH, Root, find_root, libraries
 
 NOBODY = 65534
 #: Somebody whom no system knows.
@@ -33,7 +34,9 @@ def python_root() -> Root:
     asked = "import sysconfig; print(sysconfig.get_path('stdlib')); print(sysconfig.get_path('platstdlib'))"
     shown = subprocess.run([binary, "-I", "-S", "-c", asked], capture_output=True, check=True, env={"PATH": SEARCH})
     directories = set(shown.stdout.split())
-    return Root(root.program, {**root.files, **{path: path for path in directories}})
+    modules = [module for directory in directories for module in glob.glob(directory + b"/lib-dynload/_ctypes.*")]
+    needed = {*directories, *(library for module in modules for library in libraries(module))}
+    return Root(root.program, {**root.files, **{path: path for path in needed}})
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,6 @@ class Runner:
 
     boxes: Boxes
     who: Who
-    limits: Mapping[str, int] = field(default_factory=dict)
 
     def python(self, place: Place, script: str, *, during: Callable[[int], None] | None = None, **job: Any) -> Run:
         """A script in the box, which begins in its first directory; `during` is called with the process' id."""

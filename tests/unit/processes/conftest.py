@@ -10,9 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from conchgo.processes.bubblewrap import BubblewrapBoxes
+from conchgo.processes.landlock import OLDEST, LandlockBoxes
+from conchgo.processes.launcher import landlock_version
 from conchgo.processes.launching import Limits
 from tests.programs import require_program
 from tests.unit.processes.boxing import NOBODY, WHO, Runner, Who, python_root
+
+PROGRAMS = {b"python3": python_root()}
 
 
 @pytest.fixture(params=WHO, ids=lambda who: who.name)
@@ -38,10 +42,31 @@ def top(who: Who) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def in_namespaces(who: Who, top: bytes) -> Runner:
+def limits() -> Limits:
+    return Limits()
+
+
+@pytest.fixture
+def in_namespaces(who: Who, top: bytes, limits: Limits) -> Runner:
     bwrap = os.fsencode(require_program("bwrap"))
     pipes = os.path.dirname(top) + b"/pipes"
     os.mkdir(pipes, 0o700)
     if who.unprivileged:
         os.chown(pipes, NOBODY, NOBODY)
-    return Runner(BubblewrapBoxes(bwrap, {b"python3": python_root()}, Limits(), pipes), who)
+    return Runner(BubblewrapBoxes(bwrap, PROGRAMS, limits, pipes), who)
+
+
+@pytest.fixture
+def under_landlock(who: Who, limits: Limits) -> Runner:
+    if landlock_version() < OLDEST:
+        pytest.skip("this kernel has no Landlock")
+    if os.geteuid() == 0 and who.owner[0] == 0:
+        pytest.skip("root is not confined by Landlock alone")
+    return Runner(LandlockBoxes(landlock_version(), PROGRAMS, limits), who)
+
+
+@pytest.fixture(params=["in_namespaces", "under_landlock"])
+def runner(request: pytest.FixtureRequest) -> Runner:
+    """Of each tier."""
+    each: Runner = request.getfixturevalue(request.param)
+    return each
