@@ -22,6 +22,11 @@ def is_glob(text: str) -> bool:
     return _GLOB.fullmatch(text) is not None and "/" not in text
 
 
+def tokens(glob: str) -> list[str]:
+    """The parts of a glob, each of which matches one character (or, `*`, any number of them)."""
+    return _TOKENS.findall(glob)
+
+
 def matcher(globs: Iterable[str]) -> Callable[[bytes], bool]:
     """Whether a name matches one of the globs (which must be such), whatever the case of either."""
     translated = [fnmatch.translate(_TOKENS.sub(_for_fnmatch, glob)) for glob in globs]

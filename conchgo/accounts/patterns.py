@@ -57,6 +57,7 @@ class FilePatterns:
     """
 
     def __init__(self, patterns: Mapping[VirtualPath, FilePattern]) -> None:
+        self.patterns = patterns
         # By components: to hash a tuple calls no method of ours.
         self._rules = {path.parts: _Rule(pattern) for path, pattern in patterns.items()}
         self._depth = max(map(len, self._rules), default=0)
