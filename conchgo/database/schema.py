@@ -114,7 +114,7 @@ quota_journals: Final = Table(
 )
 
 #: While a domain is scanned: the inodes that were changed, as they were after it (`files` 0: gone; no inode
-#: and -1: a directory has moved).
+#: and -1: a directory has moved), and by how much (`more_size`, `more_files`).
 quota_scan_log: Final = Table(
     "quota_scan_log",
     metadata,
@@ -123,6 +123,9 @@ quota_scan_log: Final = Table(
     Column("inode", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
+    Column("more_size", BigInteger, nullable=False),
+    Column("more_files", BigInteger, nullable=False),
+    Column("began", Double, nullable=False),
     Column("at", Double, nullable=False),
 )
 

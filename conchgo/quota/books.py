@@ -32,7 +32,8 @@ IDLE: Final = 40.0
 
 
 class Seen(NamedTuple):
-    """An inode after a change: so many bytes, counted as so many files, since `at` (seconds since the epoch).
+    """An inode after a change: so many bytes, counted as so many files, which was so much `more`. The change began and
+    ended then (seconds since the epoch).
 
     Without an identity, and with -1 files: a directory has moved.
     """
@@ -41,6 +42,8 @@ class Seen(NamedTuple):
     identity: Identity | None
     size: int
     files: int
+    more: Usage
+    began: float
     at: float
 
 

@@ -187,9 +187,11 @@ class DurableLedger:
             after, left = asked.before + size, max(0, (asked.identity is not None) + files)
             if identity is None:
                 after, left = 0, MOVED if changed and asked.moves and asked.identity is None else 0
-            outcome = Outcome(number, change.account.payer.number, size, files, identity, after, left, at)
+            outcome = Outcome(number, change.account.payer.number, size, files, identity, after, left, change.began, at)
             self._journal.write_or_owe(outcome.payload())
-            seen = Seen(asked.charge.storage, identity, after, left, at) if identity or left else None
+            seen = None
+            if identity or left or size or files:
+                seen = Seen(asked.charge.storage, identity, after, left, Usage(size, files), change.began, at)
             for book, shelf in change.account.pairs:
                 book.end(number, shelf, asked.need)
                 if changed:
@@ -377,7 +379,7 @@ def _journal_failed(error: OSError) -> Failure:
 
 
 class _DurableChange:
-    __slots__ = ("_ended", "_ledger", "account", "asked", "number", "payload")
+    __slots__ = ("_ended", "_ledger", "account", "asked", "began", "number", "payload")
 
     def __init__(self, ledger: DurableLedger, number: int, account: Account, asked: Asked, payload: bytes) -> None:
         self._ledger = ledger
@@ -386,6 +388,7 @@ class _DurableChange:
         self.account = account
         self.asked = asked
         self.payload = payload
+        self.began = time.time()
 
     def done(self, identity: Identity | None, *, size: int, files: int) -> None:
         self._end(identity, size, files, changed=True)

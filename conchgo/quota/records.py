@@ -17,7 +17,7 @@ from conchgo.quota.interface import Identity
 _FRAME: Final = struct.Struct("<II")
 _PAYER: Final = struct.Struct("<cI")
 _INTENT: Final = struct.Struct("<cQIQQqqqIB")
-_OUTCOME: Final = struct.Struct("<cQIqqQQqqdB")
+_OUTCOME: Final = struct.Struct("<cQIqqQQqqddB")
 _NUMBER: Final = struct.Struct("<cQ")
 
 _KNOWN: Final = 1
@@ -63,8 +63,8 @@ class Intent(NamedTuple):
 
 class Outcome(NamedTuple):
     """What came of an intent: `size` bytes and `files` files more. Where one inode was changed (`identity`), it has
-    `after` bytes since `at` (seconds since the epoch) and counts as `left` files. `left` is MOVED for a directory that
-    has moved."""
+    `after` bytes and counts as `left` files. `left` is MOVED for a directory that has moved. The change began and ended
+    (`at`) then, in seconds since the epoch."""
 
     number: int
     payer: int
@@ -73,12 +73,13 @@ class Outcome(NamedTuple):
     identity: Identity | None
     after: int
     left: int
+    began: float
     at: float
 
     def payload(self) -> bytes:
         device, inode = self.identity or (0, 0)
-        fields = (self.number, self.payer, self.size, self.files, device, inode, self.after, self.left, self.at)
-        return _OUTCOME.pack(b"O", *fields, _KNOWN if self.identity else 0)
+        fields = (self.number, self.payer, self.size, self.files, device, inode, self.after, self.left)
+        return _OUTCOME.pack(b"O", *fields, self.began, self.at, _KNOWN if self.identity else 0)
 
 
 class Mark(NamedTuple):
@@ -133,8 +134,8 @@ def _intent(payload: bytes) -> Intent:
 
 
 def _outcome(payload: bytes) -> Outcome:
-    _, number, payer, size, files, device, inode, after, left, at, flags = _OUTCOME.unpack(payload)
-    return Outcome(number, payer, size, files, (device, inode) if flags & _KNOWN else None, after, left, at)
+    _, number, payer, size, files, device, inode, after, left, began, at, flags = _OUTCOME.unpack(payload)
+    return Outcome(number, payer, size, files, (device, inode) if flags & _KNOWN else None, after, left, began, at)
 
 
 _READERS: Final[dict[bytes, Callable[[bytes], Record]]] = {

@@ -43,8 +43,9 @@ class Findings:
         self.deltas[domain] = total((self.deltas.get(domain, NOTHING), delta))
         for each in payer.domains:
             self.spent[each] = total((self.spent.get(each, NOTHING), delta))
-        if outcome.identity is not None or outcome.left == MOVED:
-            seen = Seen(domain, outcome.identity, outcome.after, outcome.left, outcome.at)
+        if outcome.identity is not None or outcome.left == MOVED or delta != NOTHING:
+            began, at = outcome.began, outcome.at
+            seen = Seen(domain, outcome.identity, outcome.after, outcome.left, delta, began, at)
             self.seen.setdefault(domain, []).append(seen)
 
 
@@ -73,7 +74,7 @@ def examine(contents: Contents, checkpoint: int, look: Look, shared: set[str], n
         if delta is None:
             findings.doubtful.update(payer.domains)
         else:
-            findings.add(payer, Outcome(intent.number, intent.payer, delta.size, delta.files, None, 0, 0, now))
+            findings.add(payer, Outcome(intent.number, intent.payer, delta.size, delta.files, None, 0, 0, now, now))
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,6 +17,7 @@ from conchgo.database.schema import quota_leases as leases
 from conchgo.database.schema import quota_scan_log as scan_log
 from conchgo.database.schema import quota_usage as usages
 from conchgo.errors import Busy, Failure, NotBefore
+from conchgo.quota.books import total
 from conchgo.quota.interface import Usage
 from conchgo.quota.recovery import Look
 from conchgo.quota.scans import MOVED, Tallied
@@ -83,11 +85,14 @@ class _SQLScan:
         self._beside = beside
         self._doubted = doubted
         self._waits = False
+        #: What began until then is told when this scan ends, and what it saw is of then or before.
+        self._until = math.inf
         self.name = name
         self.holder = f"{owner}:{name}"
 
     def settle(self) -> None:
         if not self._waits:
+            self._until = time.time()
             with writing(self._engine) as connection:
                 # A flush that goes on has looked at its lease already, and would write over it.
                 locked_usages(connection, [self._domain])
@@ -107,12 +112,12 @@ class _SQLScan:
         self._waits = False
         with writing(self._engine) as connection:
             row = self._own(connection)
-            heard = self._heard(connection)
+            heard, later = self._heard(connection)
             connection.execute(delete(scan_log).where(scan_log.c.domain == self._domain))
             found = None
             if MOVED not in heard:
                 tally.correct(heard)
-                found = tally.total()
+                found = total((tally.total(), later))
                 self._say(connection, found)
                 self._free_lost(connection, certain=not row.rescan)
         if found is None:
@@ -132,9 +137,16 @@ class _SQLScan:
             raise Failure(f"somebody else has taken over the scan of {self._domain}")
         return row
 
-    def _heard(self, connection: Connection) -> Sequence[Correction]:
-        rows = connection.execute(select(scan_log).where(scan_log.c.domain == self._domain).order_by(scan_log.c.at))
-        return [_correction(row) for row in rows]
+    def _heard(self, connection: Connection) -> tuple[Sequence[Correction], Usage]:
+        """What became of inodes; and what was more in the end, by changes of which others are not told yet.
+
+        Those are counted when they are told. So the sizes that later ones came to say nothing of what to count now.
+        """
+        log = select(scan_log).where(scan_log.c.domain == self._domain).order_by(scan_log.c.at)
+        rows = connection.execute(log).all()
+        later = [row for row in rows if row.began > self._until]
+        told = [_correction(row) for row in rows if row.began <= self._until or row.files == MOVED.files]
+        return told, total(Usage(row.more_size, row.more_files) for row in later)
 
     def _say(self, connection: Connection, found: Usage) -> None:
         values = {"size": found.size, "files": found.files, "counted_at": now(connection)}

@@ -6,9 +6,9 @@ in the same transaction that gives it back, with the domain's row locked.
 
 A scan of a domain is named in `quota_usage.scan` while it goes on; it finds what is changed meanwhile in
 `quota_scan_log`, to be read by `at`. Before its end it sets the leases of the domain to BARRIER, and waits until none
-is: by then all changes that were open have ended, and are told. In one transaction, with the row of `quota_usage`
-locked, it says what is there, removes the LOST leases, and ends. It resets `rescan` when it begins: where that is set
-meanwhile, the LOST leases stay for the next one.
+is: by then all changes that were open have ended, and are told; of those that `began` later some are. In one
+transaction, with the row of `quota_usage` locked, it says what is there, removes the LOST leases, and ends. It resets
+`rescan` when it begins: where that is set meanwhile, the LOST leases stay for the next one.
 """
 
 from __future__ import annotations
@@ -170,6 +170,9 @@ def log(connection: Connection, seen: Mapping[str, Sequence[Seen]]) -> None:
             "inode": "" if one.identity is None else "{}:{}".format(*one.identity),
             "size": one.size,
             "files": one.files,
+            "more_size": one.more.size,
+            "more_files": one.more.files,
+            "began": one.began,
             "at": one.at,
         }
         for domain, several in seen.items()

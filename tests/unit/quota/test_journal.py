@@ -11,8 +11,8 @@ from conchgo.quota.records import Doubt, Intent, Mark, Outcome, Payer, Record, f
 PAYER = Payer(1, "user:alice", ("user:alice", "folder:shared"))
 INTENT = Intent(7, 1, b"/a/b\xff", (2**64 - 1, 2**63), 5, 10, 1, 2, True)
 NEW = Intent(8, 1, b"/", None, 0, 0, 0, 0, False)
-OUTCOME = Outcome(7, 1, -5, -1, (3, 4), 0, 0, 1.5)
-ALL: list[Record] = [PAYER, INTENT, NEW, OUTCOME, Outcome(8, 1, 0, 0, None, 0, 0, 2.5), Mark(3), Doubt(7)]
+OUTCOME = Outcome(7, 1, -5, -1, (3, 4), 0, 0, 1.25, 1.5)
+ALL: list[Record] = [PAYER, INTENT, NEW, OUTCOME, Outcome(8, 1, 0, 0, None, 0, 0, 1.25, 2.5), Mark(3), Doubt(7)]
 
 
 def filled(path: Path, *wanted: Record) -> Journal:
@@ -36,7 +36,7 @@ def test_a_record_that_was_cut_off_ends_the_journal() -> None:
 
 
 def test_no_path_looks_like_a_record() -> None:
-    inner = framed(Outcome(9, 1, 5, 5, None, 0, 0, 0).payload(), 0)
+    inner = framed(Outcome(9, 1, 5, 5, None, 0, 0, 0, 0).payload(), 0)
     outer = framed(INTENT._replace(path=b"/" + inner).payload(), 1234)
     assert list(records(outer[outer.index(inner) :], 1234)) == []
 

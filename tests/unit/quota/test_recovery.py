@@ -26,7 +26,7 @@ def intent(number: int = 1, **values: Any) -> Intent:
 
 
 def outcome(number: int, size: int = 0, files: int = 0) -> Outcome:
-    return Outcome(number, 1, size, files, None, 0, 0, 0.0)
+    return Outcome(number, 1, size, files, None, 0, 0, 0.0, 0.0)
 
 
 CREATE = intent(grow=10, files=1)

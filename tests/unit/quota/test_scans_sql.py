@@ -168,6 +168,30 @@ def test_it_waits_for_changes_that_go_on_and_counts_later_ones_once(service: Ser
     assert service.used == (20, 1, True)
 
 
+def test_what_is_told_late_counts_once_whoever_went_on_from_there(service: Service) -> None:
+    """A change that one worker has not told yet is in the sizes that another one's later changes come to."""
+    one, other = service.node(), service.node()
+    asked(one)
+    asked(other)
+    scan = service.scans.begin(ADA)
+    changed(one, 1, 5, 5)
+    with pytest.raises(NotBefore):
+        scan.settle()
+    one.tick()
+    changed(one, 1, 10, 5)
+    changed(one, 2, 30, -30, -1)
+    changed(one, 3, 0, 0, 1)
+    changed(other, 1, 15, 7)
+    changed(other, 3, 0, 2)
+    changed(other, 4, 8, -8, -1)
+    other.tick()
+    scan.settle()
+    # As it was seen before it settled, and what the other one has told since.
+    assert scan.finish(tally(i1=5, i2=30, i4=8)) == Usage(10 + 7 + 30 + 2, 2)
+    one.tick()
+    assert service.used == (22 + 2, 2, True)
+
+
 def test_where_directories_moved_all_is_looked_at_again(service: Service) -> None:
     node = service.node()
     asked(node)

@@ -47,5 +47,8 @@ def upgrade() -> None:
         Column("inode", Text, nullable=False),
         Column("size", BigInteger, nullable=False),
         Column("files", BigInteger, nullable=False),
+        Column("more_size", BigInteger, nullable=False),
+        Column("more_files", BigInteger, nullable=False),
+        Column("began", Double, nullable=False),
         Column("at", Double, nullable=False),
     )
