@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from typing import Final
 from uuid import uuid4
 
@@ -119,6 +119,10 @@ class MemoryLedger:
     def due(self, interval: float) -> Sequence[str]:
         """None: nothing is left uncertain here, and nobody else changes what is there."""
         return ()
+
+    def doubt(self, domains: Set[str]) -> None:
+        for domain in domains:
+            self.forget(domain)
 
     def forget(self, domain: str) -> None:
         with self._lock:

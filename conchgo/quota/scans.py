@@ -6,7 +6,7 @@ ends it waits for those changes that were going on when it looked last: what it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final, Protocol
 
 from conchgo.quota.interface import Usage
@@ -58,7 +58,7 @@ class Scans(Protocol):
     """Where domains are counted."""
 
     def needs(self, domain: str) -> bool:
-        """Whether it was never counted, or a crash left it uncertain, or in the midst of a scan. Raises Failure."""
+        """Whether it was never counted, or is doubted, or a crash left it in the midst of a scan. Raises Failure."""
         ...
 
     def begin(self, domain: str, beside: Sequence[str] = ()) -> Scan:
@@ -72,8 +72,12 @@ class Scans(Protocol):
         ...
 
     def due(self, interval: float) -> Sequence[str]:
-        """Domains that a crash left uncertain, or in the midst of a scan, and those counted so many seconds ago (0: no
-        matter when). Raises Failure."""
+        """Domains that are doubted, those that a crash left in the midst of a scan, and those counted so many seconds
+        ago (0: no matter when). Raises Failure."""
+        ...
+
+    def doubt(self, domains: Set[str]) -> None:
+        """What is known of them may be wrong: those that were counted are to be counted again. Raises Failure."""
         ...
 
     def forget(self, domain: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 from uuid import uuid4
 
@@ -63,6 +63,12 @@ class SQLScans:
             if interval:
                 wanted |= usages.c.counted_at < now(connection) - interval
             return list(connection.execute(select(usages.c.domain).where(wanted).order_by(usages.c.domain)).scalars())
+
+    def doubt(self, domains: Set[str]) -> None:
+        if domains:
+            counted = usages.c.domain.in_(sorted(domains)) & usages.c.counted_at.is_not(None)
+            with writing(self._engine) as connection:
+                connection.execute(update(usages).where(counted).values(rescan=True))
 
     def forget(self, domain: str) -> None:
         with reading(self._engine) as connection:

@@ -170,7 +170,7 @@ def assemble(
         bookkeeping = Bookkeeping(quotas.ledger, database, reactor)
         quotas.ledger.wake = bookkeeping.wake
         tasks.insert(0, bookkeeping)
-        tasks.insert(0, Rescans(quotas.counting, rescan_interval, disk, reactor))
+        tasks.insert(0, Rescans(quotas.counting, quotas.places.check, rescan_interval, disk, reactor))
     realm = Realm(
         folder=store.folder,
         open_storages=partial(open_storages, Directories(umask, base_directory)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Final
 
@@ -63,6 +63,17 @@ class Counting:
     def forget(self, domain: str) -> None:
         """As `Scans.forget`."""
         self._scans.forget(domain)
+
+    def doubt(self, domains: Set[str]) -> None:
+        """As `Scans.doubt`."""
+        self._scans.doubt(domains)
+
+    def lies_in(self, domain: str, directory: str) -> bool:
+        """Whether it is this directory whose content counts in the domain. Raises Failure."""
+        try:
+            return self._where(domain) == directory
+        except NotFound:
+            return False
 
     def due(self, interval: float) -> Sequence[str]:
         """As `Scans.due`."""

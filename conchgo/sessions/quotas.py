@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from conchgo.quota.interface import Charge, Ledger
 from conchgo.quota.tracking import Track
 from conchgo.sessions.counting import Counting
+from conchgo.sessions.places import Places
 from conchgo.sessions.storages import Storages
 
 
-@dataclass(frozen=True, slots=True)
 class Quotas:
-    """`ledger` counts what changes, `counting` what is there, both as far as `track` says."""
+    """`ledger` counts what changes, `counting` what is there, both as far as `track` says; `places` hear of the end of
+    sessions."""
 
-    ledger: Ledger
-    counting: Counting
-    track: Track = Track.LIMITED
+    def __init__(self, ledger: Ledger, counting: Counting, track: Track = Track.LIMITED) -> None:
+        self.ledger = ledger
+        self.counting = counting
+        self.track = track
+        self.places = Places(counting)
 
     def tracked(self, storages: Storages) -> Storages:
         """The same, with nobody to pay for what is not counted."""

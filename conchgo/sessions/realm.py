@@ -147,9 +147,7 @@ class Realm:
         runner = SessionRunner(self._disk)
         waits = Waits(self._reactor)
         view = self._views.view(user, rules, replace(origin, protocol="SFTP"), storages)
-        close = storages.close
-        if view.throttle is not None:
-            close = partial(self._close, user.username, storages, view.throttle)
+        close = partial(self._close, user.username, storages, view.throttle)
         session = _Session(origin, self._bus, runner, waits, close)
         avatar = Avatar(
             user,
@@ -169,8 +167,12 @@ class Realm:
             self._bus.publish(Event("mount", origin, status="failed", path=point, reason=reason))
         return IConchUser, avatar, session.logout
 
-    def _close(self, username: str, storages: Storages, throttle: Throttle) -> None:
+    def _close(self, username: str, storages: Storages, throttle: Throttle | None) -> None:
         storages.close()
+        if self._views.quotas is not None:
+            self._views.quotas.places.left(storages)
+        if throttle is None:
+            return
         left = self._disk.run(username, self._views.throttles.leave, throttle)
         left.addErrback(lambda failure: _log.failure("counting what was transferred failed", failure))
 

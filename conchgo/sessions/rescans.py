@@ -1,7 +1,8 @@
-"""Scans that nobody asks for: of what a crash left uncertain, and of what is to be looked at again now and then."""
+"""Scans that nobody asks for: of what is uncertain, and of what is to be looked at again now and then."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -21,12 +22,16 @@ _OWNER: Final = "/quota"
 
 
 class Rescans:
-    """One domain after the other. `interval` is seconds after which one is due; 0: never by itself."""
+    """One domain after the other. `check` says what else is doubted, and blocks as counting does; `interval` is seconds
+    after which a domain is due; 0: never by itself."""
 
     _log = Logger()
 
-    def __init__(self, counting: Counting, interval: float, disk: Runner, reactor: IReactorTime) -> None:
+    def __init__(
+        self, counting: Counting, check: Callable[[], None], interval: float, disk: Runner, reactor: IReactorTime
+    ) -> None:
         self._counting = counting
+        self._check = check
         self._interval = interval
         self._reactor = reactor
         self._waits = Waits(reactor)
@@ -63,6 +68,7 @@ class Rescans:
 
     async def _work(self) -> None:
         try:
+            await self._runner.run(_OWNER, self._check)
             for domain in await self._runner.run(_OWNER, self._counting.due, self._interval):
                 await self._scan(domain)
         except ConchgoError as error:

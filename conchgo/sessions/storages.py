@@ -25,12 +25,14 @@ from conchgo.vfs.mount_table import ONLY_ROOT, MountTable
 class Storages:
     """Open storages, and what a `View` needs to know of them.
 
-    `broken` tells, by path, why a folder could not be opened: every request in there fails, the others don't.
+    `broken` tells, by path, why a folder could not be opened: every request in there fails, the others don't;
+    `directories` are those of the others.
     """
 
     mounts: Mapping[VirtualPath, Mount]
     table: MountTable = ONLY_ROOT
     broken: Mapping[VirtualPath, str] = field(default_factory=dict)
+    directories: Mapping[VirtualPath, str] = field(default_factory=dict)
 
     def close(self) -> None:
         for mount in self.mounts.values():
@@ -66,7 +68,7 @@ def open_storages(directories: Directories, user: User, folders: Mapping[str, Fo
         make_ways(mounts)
         table = MountTable(mounts, _pinned(real), shared=virtual) if virtual else ONLY_ROOT
         opened.pop_all()
-    return Storages(mounts, table, broken)
+    return Storages(mounts, table, broken, real)
 
 
 def make_ways(mounts: Mapping[VirtualPath, Mount]) -> None:

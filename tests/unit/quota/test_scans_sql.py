@@ -111,6 +111,18 @@ def test_what_nobody_changes_is_what_was_seen(service: Service) -> None:
     assert service.scans.needs(ADA)
 
 
+def test_what_is_doubted_is_counted_again_if_it_was_counted(service: Service) -> None:
+    service.scans.doubt({ADA})
+    service.scans.doubt(set())
+    service.scans.begin(ADA).finish(tally(i1=5))
+    assert not service.scans.due(0)
+    service.scans.doubt({ADA, "user:bob"})
+    assert service.scans.due(0) == [ADA]
+    assert service.scans.needs(ADA)
+    service.scans.begin(ADA).finish(tally(i1=5))
+    assert not service.scans.due(0)
+
+
 def test_a_second_one_is_refused_while_the_first_lives(service: Service) -> None:
     other = service.another()
     scan = service.scans.begin(ADA)

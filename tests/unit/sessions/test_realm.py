@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from conchgo.accounts.memory import MemoryAccountStore
 from conchgo.accounts.model import Filters, Folder, User, VirtualFolder
 from conchgo.accounts.permissions import Permissions
 from conchgo.auth.credentials import Login
@@ -18,8 +19,12 @@ from conchgo.errors import Failure, InvalidArgument, LoginRefused, NotADirectory
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
 from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.memory import MemoryLedger
 from conchgo.sessions.attendance import SECOND_LOOK, Attendance
 from conchgo.sessions.avatar import Avatar
+from conchgo.sessions.counting import Counting
+from conchgo.sessions.directories import Directories
+from conchgo.sessions.quotas import Quotas
 from conchgo.sessions.realm import Realm
 from conchgo.sessions.registry import Registry
 from conchgo.sessions.roll import MemoryRoll
@@ -74,6 +79,7 @@ class RealmTests(SynchronousTestCase):
         self.pinned: list[VirtualPath] = []
         self.broken: dict[VirtualPath, str] = {}
         self.events: list[Event] = []
+        self.views = Views(Bus(self.events.append))
         self.registry = Registry(1024)
         self.clock = Clock()
         self.attendance = Attendance(MemoryRoll(), Inline(), self.clock)
@@ -85,7 +91,7 @@ class RealmTests(SynchronousTestCase):
             open_storages=self.open_storages,
             database=database or Inline(),
             disk=disk or Inline(),
-            views=Views(Bus(self.events.append)),
+            views=self.views,
             registry=self.registry,
             attendance=self.attendance,
             reactor=self.clock,
@@ -172,6 +178,15 @@ class RealmTests(SynchronousTestCase):
         self.assertEqual(self.storage.closed, 0)
         logout()
         self.assertEqual(self.storage.closed, 1)
+
+    def test_when_a_session_is_over_its_places_are_told(self) -> None:
+        ledger, told = MemoryLedger(), []
+        quotas = Quotas(ledger, Counting(ledger, MemoryAccountStore(), Directories(0o022)))
+        self.views = Views(Bus(self.events.append), quotas=quotas)
+        _, _, logout = self.successResultOf(self.login())
+        with patch.object(quotas.places, "left", told.append):
+            logout()
+        self.assertEqual([storages.mounts[ROOT].storage for storages in told], [self.storage])
 
     def test_logout_waits_for_work_before_it_closes_the_storage(self) -> None:
         disk = SlowRunner()

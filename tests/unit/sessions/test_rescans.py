@@ -21,6 +21,11 @@ class Counted:
         self.waiting: dict[str, Any] = {}
         self.counted: list[str] = []
         self.intervals: list[float] = []
+        self.doubted: list[str] = []
+
+    def check(self) -> None:
+        for domain in self.doubted:
+            self.waiting[domain] = None
 
     def due(self, interval: float) -> list[str]:
         self.intervals.append(interval)
@@ -47,19 +52,21 @@ def clock() -> Clock:
 
 @pytest.fixture
 def rescans(counted: Counted, clock: Clock) -> Rescans:
-    return Rescans(counted, 3600, Inline(), clock)  # type: ignore[arg-type]
+    return Rescans(counted, counted.check, 3600, Inline(), clock)  # type: ignore[arg-type]
 
 
 def test_what_is_due_is_counted_one_after_the_other(rescans: Rescans, counted: Counted, clock: Clock) -> None:
     rescans.start()
     counted.waiting = {"a": None, "b": None}
+    counted.doubted = ["d"]
     clock.advance(59)
     assert counted.counted == []
     clock.advance(1)
-    assert counted.counted == ["a", "b"]
+    assert counted.counted == ["a", "b", "d"]
+    counted.doubted = []
     counted.waiting = {"c": None}
     clock.advance(60)
-    assert counted.counted == ["a", "b", "c"]
+    assert counted.counted == ["a", "b", "d", "c"]
     assert set(counted.intervals) == {3600}
     assert rescans.stop().called
     assert clock.getDelayedCalls() == []
