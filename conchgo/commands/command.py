@@ -32,6 +32,8 @@ class ICommand(Interface):
 class Call:
     """One command line at work. `commands` are those that this user may run; `owner` is the user's name.
 
+    `patterns` are the arguments once more, with a backslash before each backslash and each wildcard that was quoted.
+
     `processes` starts programs, where this server can do so under control; `environment` is what the client has set, of
     what it may set (`ssh/session.py`).
     """
@@ -39,6 +41,7 @@ class Call:
     name: str
     owner: str
     arguments: Sequence[str]
+    patterns: Sequence[str]
     console: Console
     files: Files
     commands: Mapping[str, Command]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -13,10 +14,22 @@ from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.pieces import Pieces
 from conchgo.errors import Cancelled
 from conchgo.paths import VirtualPath
+from conchgo.vfs.globbing import Expansion, parsed_pattern
 from conchgo.vfs.interface import File, Filesystem
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Seconds of work for one way to a thread: others get their turn, and who leaves ends the work.
+_TURN: Final = 0.05
+
+
+class Steps(Protocol):
+    """Work that is done bit by bit."""
+
+    def step(self) -> bool:
+        """Do a little; whether there is more to do."""
+        ...
 
 
 class Files:
@@ -42,6 +55,16 @@ class Files:
         """Raises InvalidPath."""
         return self._work.path(os.fsencode(text))
 
+    async def expanded(self, pattern: str) -> list[VirtualPath]:
+        """The paths that match, or what the pattern says literally. Raises InvalidPath, or Failure (too many)."""
+        expansion = Expansion(self.filesystem, parsed_pattern(os.fsencode(pattern), self.start))
+        try:
+            while await self.some(expansion):
+                pass
+        finally:
+            await self.finish(expansion.close)
+        return expansion.found
+
     async def do(self, work: Callable[[Filesystem], T]) -> T:
         """Ask what is known at once, and where that is not enough, ask again in a thread."""
         self._check()
@@ -52,6 +75,10 @@ class Files:
         """Do what may block, in a thread."""
         self._check()
         return await self._work.hop(work, *args, **kwargs)
+
+    async def some(self, work: Steps) -> bool:
+        """Work in a thread, for a turn; whether there is more to do."""
+        return await self.hop(_some, work)
 
     async def write(self, file: File, data: Pieces, offset: int) -> None:
         """At once what takes no wait, else in a thread."""
@@ -83,3 +110,11 @@ class Files:
     def _check(self) -> None:
         if self._work.cancelled:
             raise Cancelled
+
+
+def _some(work: Steps) -> bool:
+    until = time.monotonic() + _TURN
+    while work.step():
+        if time.monotonic() >= until:
+            return True
+    return False

@@ -8,6 +8,7 @@ from argparse import Namespace
 from typing import Final, Protocol
 
 from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
+from conchgo.commands.files import Steps
 from conchgo.commands.options import Options
 from conchgo.errors import Cancelled, ConchgoError, IsADirectory
 from conchgo.paths import VirtualPath, escaped
@@ -15,20 +16,16 @@ from conchgo.vfs.copying import TreeCopy, make_directory
 from conchgo.vfs.interface import FileStat, Filesystem, Kind
 from conchgo.vfs.removing import Removal
 
-#: Seconds of work for one way to a thread: others get their turn, and who leaves ends the work.
-_TURN: Final = 0.05
 #: Seconds from one line of progress to the next.
 _PROGRESS: Final = 0.5
 #: Failures that are told one by one.
 _MOST_TOLD: Final = 100
 
 
-class _Steps(Protocol):
+class _TreeWork(Steps, Protocol):
     """Work on a tree."""
 
     failures: list[tuple[VirtualPath, ConchgoError]]
-
-    def step(self) -> bool: ...
 
     @property
     def done(self) -> str:
@@ -36,12 +33,12 @@ class _Steps(Protocol):
         ...
 
 
-async def _done(call: Call, work: _Steps) -> int:
+async def _done(call: Call, work: _TreeWork) -> int:
     """Work to the end, and tell what fails; the count of that."""
     failed = 0
     shown_at = time.monotonic()
     while True:
-        more = await call.files.hop(_some, work)
+        more = await call.files.some(work)
         if time.monotonic() - shown_at >= _PROGRESS:
             shown_at = time.monotonic()
             call.console.progress(work.done)
@@ -56,14 +53,6 @@ async def _done(call: Call, work: _Steps) -> int:
         # A client that takes no output still wants the work done; one that left does not.
         if call.console.gone:
             return failed
-
-
-def _some(work: _Steps) -> bool:
-    until = time.monotonic() + _TURN
-    while work.step():
-        if time.monotonic() >= until:
-            return True
-    return False
 
 
 async def _remove(call: Call) -> int:

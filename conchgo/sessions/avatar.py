@@ -18,7 +18,7 @@ from conchgo.commands.command import MISUSED, NOT_FOUND, Call, Command, UsageErr
 from conchgo.commands.files import Files
 from conchgo.commands.program import CommandProgram
 from conchgo.commands.settings import CommandSettings
-from conchgo.commands.words import words
+from conchgo.commands.words import Word, words
 from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.stream import Program
 from conchgo.errors import ConchgoError
@@ -91,7 +91,7 @@ class Avatar(ConchUser):
     def command(self, line: bytes, environment: Mapping[bytes, bytes]) -> Program:
         shown = escaped(line[:_SHOWN_LINE])
         try:
-            name, *arguments = words(line) or [""]
+            (name, _), *arguments = words(line) or [Word("", "")]
         except UsageError as error:
             self._refuse("exec", str(error))
             return Notice(f"{error}.", MISUSED)
@@ -112,7 +112,8 @@ class Avatar(ConchUser):
                 lambda console: Call(
                     name,
                     username,
-                    arguments,
+                    [word.text for word in arguments],
+                    [word.pattern for word in arguments],
                     console,
                     work,
                     self._commands,

@@ -11,8 +11,7 @@ from conchgo.commands.scp import messages
 from conchgo.commands.scp.peer import Fatal, Peer
 from conchgo.commands.scp.sink import Sink
 from conchgo.commands.scp.source import Source
-from conchgo.errors import ConchgoError, NotFound
-from conchgo.vfs.globbing import expanded
+from conchgo.errors import ConchgoError
 
 
 def _options() -> Options:
@@ -46,13 +45,9 @@ async def _take(call: Call, peer: Peer, options: Namespace) -> None:
 async def _send(call: Call, peer: Peer, options: Namespace) -> None:
     source = Source(peer, call.files, call.owner, recursive=options.r, preserve=options.p)
     await peer.answer()
-    for text in options.operands:
-        path = call.files.path(text)
-        found = await call.files.hop(expanded, call.files.filesystem, path)
-        if not found:
-            await peer.warn(path, NotFound())
-        for one in found:
-            await source.send(one)
+    for pattern in _OPTIONS.read(call.patterns).operands:
+        for path in await call.files.expanded(pattern):
+            await source.send(path)
 
 
 async def _ended(call: Call, text: str | None) -> int:

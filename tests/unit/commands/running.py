@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from conchgo.accounts.permissions import Permissions
@@ -101,11 +102,38 @@ def get(files: Filesystem, path: bytes) -> bytes:
         file.close()
 
 
+class Later(Inline):
+    """Does work when it is told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Deferred, Callable[[], object]]] = []
+
+    def run(self, owner, work, /, *args, **kwargs):
+        done: Deferred = Deferred()
+        self.jobs.append((done, lambda: work(*args, **kwargs)))
+        return done
+
+    def do(self) -> None:
+        done, work = self.jobs.pop(0)
+        try:
+            result = work()
+        except Exception as error:
+            done.errback(error)
+        else:
+            done.callback(result)
+
+
 class Running:
     """A command that was started; its input is open until `run` or `end` closes it."""
 
     def __init__(
-        self, files: Filesystem, name: str, *arguments: str, runner: Runner | None = None, row: Command | None = None
+        self,
+        files: Filesystem,
+        name: str,
+        *arguments: str,
+        runner: Runner | None = None,
+        row: Command | None = None,
+        patterns: Sequence[str] = (),
     ) -> None:
         self.clock = Clock()
         self.channel = Channel()
@@ -113,7 +141,7 @@ class Running:
         work = Files(FilesystemWork(files, runner or Inline(), "alice", self.clock))
         self.program = CommandProgram(
             row or commands()[name],
-            lambda console: Call(name, "alice", arguments, console, work, commands()),
+            lambda console: Call(name, "alice", arguments, patterns or arguments, console, work, commands()),
             work,
             lambda status, reason, seconds: self.told.append((status, reason)),
         )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from conchgo.commands.command import Call, Command, UsageError
 from conchgo.commands.table import commands
 from conchgo.commands.words import MAX_COMMAND, words
-from conchgo.edge.pools import Inline
 from conchgo.errors import NotBefore, QuotaExceeded
 from conchgo.vfs.interface import OpenOptions
-from tests.unit.commands.running import Running, filesystem, put, run
+from tests.unit.commands.running import Later, Running, filesystem, put, run
 
 
 def command(work: Callable[[Call], Awaitable[int]]) -> Command:
@@ -38,10 +36,26 @@ def start(work: Callable[[Call], Awaitable[int]], **options) -> Running:
     ],
 )
 def test_a_line_is_split_as_a_shell_does_it(line, expected) -> None:
-    assert words(line) == expected
+    assert [word.text for word in words(line)] == expected
 
 
-@pytest.mark.parametrize("line", [b"md5sum 'a", b'md5sum "', b"md5sum a\\"])
+@pytest.mark.parametrize(
+    ("line", "text", "pattern"),
+    [
+        (b"a*", "a*", "a*"),
+        (b'"a*"', "a*", "a\\*"),
+        (b"'[a]'?", "[a]?", "\\[a]?"),
+        (b"a\\*b*", "a*b*", "a\\*b*"),
+        (b"'\\'*", "\\*", "\\\\*"),
+        (b'"a\\*\\$\\"\\\\"', 'a\\*$"\\', 'a\\\\\\*$"\\\\'),
+        (b"a\\\nb", "ab", "ab"),
+    ],
+)
+def test_a_pattern_tells_what_was_quoted(line, text, pattern) -> None:
+    assert words(line) == [(text, pattern)]
+
+
+@pytest.mark.parametrize("line", [b"md5sum 'a", b'md5sum "', b'md5sum "a\\', b"md5sum a\\"])
 def test_a_quotation_without_an_end_is_told(line) -> None:
     with pytest.raises(UsageError, match=r"^cannot read the command line: no (closing quotation|escaped character)$"):
         words(line)
@@ -77,27 +91,6 @@ def test_a_client_that_leaves_ends_what_waits_for_it() -> None:
     running = Running(filesystem(), "md5sum")
     running.program.connection_lost()
     assert running.told == [(1, "cut off before it was done")]
-
-
-class Later(Inline):
-    """Does work when it is told to."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Deferred, Callable[[], object]]] = []
-
-    def run(self, owner, work, /, *args, **kwargs):
-        done: Deferred = Deferred()
-        self.jobs.append((done, lambda: work(*args, **kwargs)))
-        return done
-
-    def do(self) -> None:
-        done, work = self.jobs.pop(0)
-        try:
-            result = work()
-        except Exception as error:
-            done.errback(error)
-        else:
-            done.callback(result)
 
 
 def test_what_is_open_when_the_client_leaves_is_closed() -> None:

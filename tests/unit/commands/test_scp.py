@@ -12,7 +12,7 @@ import pytest
 from conchgo.edge.console import MAX_LINE
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.upload_rules import UploadMode
-from tests.unit.commands.running import EVERYTHING, Running, filesystem, get, put
+from tests.unit.commands.running import EVERYTHING, Later, Running, filesystem, get, put
 
 
 class Scp(Running):
@@ -337,6 +337,23 @@ def test_wildcards_are_those_of_a_shell(home, pattern) -> None:
     scp.say(b"\0" * 60)
     sent = [name.decode() for name in re.findall(rb"C0644 0 (.+)\n", scp.channel.output)]
     assert sorted(sent) == sorted(Path(name).name for name in expected)
+
+
+def test_a_client_that_leaves_ends_the_search_for_names(home, monkeypatch) -> None:
+    for number in range(50):
+        (home / f"{number}").mkdir()
+    monkeypatch.setattr("conchgo.commands.files._TURN", 0)
+    runner = Later()
+    scp = Scp(served(home), "scp", "-f", "*/*/*", runner=runner)
+    scp.send(b"\0")
+    for _ in range(3):
+        runner.do()
+    scp.program.connection_lost()
+    # What is begun, and the listing that is open.
+    runner.do()
+    runner.do()
+    assert not runner.jobs
+    assert scp.told == [(1, "cut off before it was done")]
 
 
 def test_a_client_that_says_no_gets_the_next_file(home) -> None:

@@ -213,7 +213,7 @@ def test_too_few_or_too_many_words(home, name, words) -> None:
 
 def test_progress_is_shown_on_a_terminal_only(home, monkeypatch) -> None:
     monkeypatch.setattr("conchgo.commands.trees._PROGRESS", 0)
-    monkeypatch.setattr("conchgo.commands.trees._TURN", 0)
+    monkeypatch.setattr("conchgo.commands.files._TURN", 0)
     for terminal in (False, True):
         monkeypatch.setattr("tests.unit.commands.running.Channel.terminal", terminal, raising=False)
         channel = run(served(home), "conchgo-copy", "source/", f"target-{terminal}")

@@ -8,7 +8,7 @@ from conchgo.commands.words import words
 
 
 def path_of(line: bytes) -> str:
-    return repository_path(words(line)[1:])
+    return repository_path([word.text for word in words(line)[1:]])
 
 
 @pytest.mark.parametrize(
