@@ -12,6 +12,7 @@ from conchgo.commands import checksum_lines
 from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
 from conchgo.commands.options import Options
 from conchgo.edge.console import MAX_LINE, Console
+from conchgo.edge.pieces import Pieces
 from conchgo.errors import Cancelled, ConchgoError, InvalidArgument, NotFound
 from conchgo.paths import escaped
 from conchgo.vfs.hashing import HASHES, STEP, Hash, hash_part
@@ -19,7 +20,9 @@ from conchgo.vfs.interface import OpenOptions
 
 _INPUT: Final = "-"
 _READ: Final = OpenOptions(read=True)
-_PIECE: Final = 256 * 1024
+_PIECE: Final = 1024 * 1024
+#: Bytes that are hashed at once; MD5 and SHA-512 take 0.2 ms for them.
+_LITTLE: Final = 16 * 1024
 #: Lines of a check file that are read before others get their turn.
 _TURN: Final = 64
 
@@ -68,6 +71,7 @@ class _Checksum:
         self._console: Console = call.console
         self._make = make
         self._tag = tag
+        self._parser = checksum_lines.Parser(tag, 2 * len(make().digest()))
         self._failed = False
 
     async def print(self, options: Namespace) -> int:
@@ -98,7 +102,6 @@ class _Checksum:
     async def _check_one(self, source: str, options: Namespace) -> None:
         """Compare what one check file says."""
         counts = {"good": 0, "bad": 0, "unreadable": 0, "malformed": 0}
-        digits = 2 * len(self._make().digest())
         number = 0
         async for text in self._lines(source):
             number += 1
@@ -108,7 +111,7 @@ class _Checksum:
             await self._console.writable()
             if not text or text.startswith(b"#"):
                 continue
-            expected = checksum_lines.parsed(text, self._tag, digits)
+            expected = self._parser.line(text)
             if expected is None:
                 counts["malformed"] += 1
                 if options.warn:
@@ -119,7 +122,7 @@ class _Checksum:
                 continue
             counts[outcome] += 1
             if not options.status and not (outcome == "good" and options.quiet):
-                await self._console.write(os.fsencode(f"{_shown(expected.name)}: {word}\n"))
+                await self._console.write(checksum_lines.outcome(expected.name, word))
         self._sum_up(source, counts, options)
 
     async def _compared(self, expected: checksum_lines.Line, options: Namespace) -> tuple[str | None, str]:
@@ -168,8 +171,10 @@ class _Checksum:
     async def _digest_of_input(self) -> str:
         digest = self._make()
         while data := await self._console.read(_PIECE):
-            for view in data.views:
-                digest.update(view)
+            if len(data) > _LITTLE:
+                await self._call.files.hop(_update, digest, data)
+            else:
+                _update(digest, data)
         return digest.hexdigest()
 
     async def _lines(self, source: str) -> AsyncIterator[bytes]:
@@ -211,6 +216,11 @@ _WARNINGS: Final = {
     "unreadable": "listed file(s) could not be read",
     "bad": "computed checksum(s) did NOT match",
 }
+
+
+def _update(digest: Hash, data: Pieces) -> None:
+    for view in data.views:
+        digest.update(view)
 
 
 def _shown(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from conchgo.commands.checksums import COMMANDS
 from conchgo.storage.local import LocalStorage
-from tests.unit.commands.running import Running, filesystem, put, run
+from tests.unit.commands.running import Later, Running, filesystem, put, run
 
 COREUTILS = ["md5sum", "sha1sum", "sha224sum", "sha256sum", "sha384sum", "sha512sum", "b2sum"]
 NAMES = [
@@ -75,6 +75,21 @@ def test_hashes_all_of_standard_input_as_it_comes() -> None:
     assert bytes(running.channel.output) == coreutils(Path("/"), "sha256sum", stdin=b"x" * 32768 * 50).stdout
 
 
+def test_long_pieces_of_standard_input_are_hashed_in_a_thread() -> None:
+    runner = Later()
+    running = Running(filesystem(), "sha256sum", runner=runner)
+    running.send(b"x" * 1000)
+    assert not runner.jobs
+    running.send(b"x" * 32768)
+    for _ in range(5):
+        running.send(b"x" * 32768)
+    running.end()
+    while runner.jobs:
+        runner.do()
+    expected = coreutils(Path("/"), "sha256sum", stdin=b"x" * (1000 + 6 * 32768)).stdout
+    assert bytes(running.channel.output) == expected
+
+
 @pytest.mark.parametrize("name", COREUTILS)
 def test_checks_what_coreutils_printed(tree, name) -> None:
     names = [each.decode("utf-8", "surrogateescape") for each in NAMES if each != b"-dash"]
@@ -83,6 +98,27 @@ def test_checks_what_coreutils_printed(tree, name) -> None:
         channel = run(served(tree), name, "-c", "sums")
         assert (channel.status, channel.errors) == (0, b"")
         assert bytes(channel.output).count(b": OK\n") == len(names)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "{0} a\n{0} with space\n",
+        "{0}\ta\n  {0} a\n",
+        "{0}  a\n{0} a\n{0} *a\n",
+        "{0} a\n{0}  a\n{0} *a\n",
+        "{0} *\n{0}   \n",
+        "MD5 (a) = {0}\nMD5(a)={0}\n MD5 (a)=\t{0}\n",
+        "MD5 (a) = {0}\n{0} a\nSHA1 (a) = {0}\nMD5 (a) = 00\nMD5 (a\n",
+        "\\{0}  back\\\\slash\n\\MD5 (new\\nline) = {0}\n\\{0}  a\\x\n",
+        "{0}a\n{0}\n{0} \n00 a\n",
+    ],
+)
+def test_reads_the_lines_that_coreutils_reads(tree, lines) -> None:
+    (tree / "sums").write_text(lines.format("d41d8cd98f00b204e9800998ecf8427e"))
+    expected = coreutils(tree, "md5sum", "-c", "sums")
+    channel = run(served(tree), "md5sum", "-c", "sums")
+    assert (channel.status, bytes(channel.output)) == (expected.returncode, expected.stdout)
 
 
 def test_says_of_each_file_what_is_wrong_with_it(tree) -> None:
