@@ -24,6 +24,7 @@ class CountableFile(StorageFile, Protocol):
 
         Raises (when it is entered):
             NotBefore: somebody else is in; nothing waits here.
+            Failure: that has been so for half a minute.
             WouldBlock: the same, with `at_once`.
             BadHandle: the file is closed, or its file system wants a file that is open for writing.
         """

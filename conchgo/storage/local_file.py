@@ -19,6 +19,7 @@ from conchgo.storage.interface import Attributes, FileStat, RangeCopies, Space
 from conchgo.storage.local_attributes import asked_owner, asked_times, file_stat, space_found
 from conchgo.storage.local_copy import copy_range
 from conchgo.storage.oserrors import domain_error, translated
+from conchgo.storage.patience import Patience
 from conchgo.storage.residence import Residence
 
 #: What /proc puts behind a path that is gone; a name may also end so.
@@ -26,6 +27,10 @@ _DELETED: Final = b" (deleted)"
 _IOV_MAX: Final = os.sysconf("SC_IOV_MAX")
 #: Seconds after which the kernel has long begun to write what was changed (half a minute: vm.dirty_expire_centisecs).
 _SETTLED: Final = 60
+
+
+#: What one session has found out is so for all.
+_patience = Patience()
 
 
 class _Exclusive:
@@ -45,13 +50,16 @@ class _Exclusive:
             raise self._later()
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file_stat(os.fstat(self._descriptor))
+            found = file_stat(os.fstat(self._descriptor))
         except BlockingIOError:
             self._mutex.release()
-            raise self._later() from None
+            raise self._refused() from None
         except OSError as error:
             self._mutex.release()
             raise domain_error(error) from error
+        if _patience:
+            _patience.granted(found.identity)
+        return found
 
     def __exit__(self, *_: object) -> None:
         try:
@@ -61,6 +69,16 @@ class _Exclusive:
 
     def _later(self) -> Exception:
         return WouldBlock() if self._at_once else NotBefore(time.monotonic() + PAUSE)
+
+    def _refused(self) -> Exception:
+        """Another open file has it, of whatever program."""
+        if self._at_once:
+            return WouldBlock()
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError as error:
+            return domain_error(error)
+        return _patience.refused((found.st_dev, found.st_ino))
 
 
 class LocalFile:
