@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from conchgo.accounts.bandwidth import bandwidth_of
 from conchgo.accounts.model import User
 from conchgo.quota.bandwidth import Bucket
+from conchgo.quota.outage import Outage
 from conchgo.quota.transfers import Allowance, Direction, TransferCounter, TransferLimits, Transferred
 
 _KB: Final = 1024
@@ -52,7 +53,8 @@ class _Shared:
     @property
     def is_as_new(self) -> bool:
         throttle = self.throttle
-        return not (self.sessions or throttle.upload.bucket.owes or throttle.download.bucket.owes)
+        owes = throttle.upload.bucket.owes or throttle.download.bucket.owes
+        return not (self.sessions or owes or throttle.upload.allowance.left or throttle.download.allowance.left)
 
 
 class Throttles:
@@ -72,6 +74,7 @@ class Throttles:
         self._now = now
         self._lock = threading.Lock()
         self._shared: dict[Key, _Shared] = {}
+        self._outage = Outage(now)
         self._sweep_at = _SWEEP
 
     def join(self, user: User, ip: str) -> Throttle | None:
@@ -97,34 +100,48 @@ class Throttles:
         return throttle
 
     def leave(self, throttle: Throttle) -> None:
-        """The session has ended. May block; raises Failure: the database did not answer."""
+        """The session has ended. May block.
+
+        Raises:
+            Failure: the database did not answer; what the user's sessions have left is given back by the next ones.
+        """
         with self._lock:
             shared = self._shared[throttle.key]
             shared.sessions -= 1
             if shared.sessions:
                 return
-        unused = Transferred(throttle.upload.allowance.leave(), throttle.download.allowance.leave())
-        if any(unused):
-            self._counter.give_back(throttle.key[0], unused)
+            gone = [one.throttle for one in self._shared.values() if not one.sessions]
+        for one in gone:
+            self._give_back(one.key[0], [one.upload.allowance], [one.download.allowance])
 
     def _way(self, username: str, direction: Direction) -> Way:
         divisor = partial(self._workers_of, username)
         reclaim = partial(self._reclaim, username)
         return Way(
             Bucket(divisor=divisor, now=self._now),
-            Allowance(username, direction, self._counter, now=self._now, reclaim=reclaim),
+            Allowance(username, direction, self._counter, now=self._now, reclaim=reclaim, outage=self._outage),
         )
 
     def _reclaim(self, username: str, but: Allowance) -> bool:
         """Give back what the user's allowances have left, but for one, which needs it; whether that is anything."""
         with self._lock:
             throttles = [shared.throttle for (name, _), shared in self._shared.items() if name == username]
-        unused = Transferred(
-            sum(one.upload.allowance.leave() for one in throttles if one.upload.allowance is not but),
-            sum(one.download.allowance.leave() for one in throttles if one.download.allowance is not but),
+        uploads = [one.upload.allowance for one in throttles if one.upload.allowance is not but]
+        return self._give_back(
+            username, uploads, [one.download.allowance for one in throttles if one.download.allowance is not but]
         )
-        if any(unused):
-            self._counter.give_back(username, unused)
+
+    def _give_back(self, username: str, uploads: Sequence[Allowance], downloads: Sequence[Allowance]) -> bool:
+        """Whether they had anything left. Raises Failure: they have it still."""
+        left = [[(one, one.leave()) for one in several] for several in (uploads, downloads)]
+        unused = Transferred(*(sum(count for _, count in several) for several in left))
+        try:
+            if any(unused):
+                self._counter.give_back(username, unused)
+        except BaseException:
+            for one, count in (*left[0], *left[1]):
+                one.give_back(count)
+            raise
         return any(unused)
 
     def _sweep(self) -> None:

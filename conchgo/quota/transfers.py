@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
 from conchgo.errors import NotBefore, QuotaExceeded, WouldBlock
+from conchgo.quota.outage import Outage
 
 #: Bytes that are counted before they are transferred, so that not each request asks the counter; and the share of
 #: what is left that is asked for at most, so that other workers find something near the limit.
@@ -61,7 +62,10 @@ class TransferCounter(Protocol):
         ...
 
     def give_back(self, username: str, unused: Transferred) -> None:
-        """So many of the bytes that were counted were not transferred."""
+        """So many of the bytes that were counted were not transferred.
+
+        Raises Failure: nothing was given back, surely. (Where that is not known it is rather counted than lost.)
+        """
         ...
 
     def transferred(self, username: str) -> Transferred:
@@ -125,8 +129,11 @@ class Allowance:
         counter: TransferCounter,
         now: Callable[[], float] = time.monotonic,
         reclaim: Callable[[Allowance], bool] = lambda but: False,
+        outage: Outage | None = None,
     ) -> None:
-        """`reclaim` gives back to the counter what the user's other allowances here have left, if it is anything."""
+        """`reclaim` gives back to the counter what the user's other allowances here have left, if it is anything;
+        `outage` is of the counter."""
+        self._outage = outage or Outage(now)
         self._reclaim = reclaim
         self._username = username
         self._direction = direction
@@ -151,8 +158,8 @@ class Allowance:
         Raises:
             QuotaExceeded: it is more than the user may; nothing was counted.
             WouldBlock: with `at_once`, where the counter must be asked.
-            NotBefore: somebody else asks it just now.
-            Failure: the database did not answer.
+            NotBefore: somebody else asks it just now, or the database does not answer.
+            Failure: that has been so for a minute.
         """
         while self._limited and (missing := self._spend(count)):
             if at_once:
@@ -169,6 +176,11 @@ class Allowance:
         """That anything may still be transferred. Raises as `spend`."""
         self.spend(1, at_once=at_once)
         self.give_back(1)
+
+    @property
+    def left(self) -> int:
+        """What is counted and not transferred."""
+        return self._left
 
     def leave(self) -> int:
         """Take what is left: it was counted, and is not going to be transferred here."""
@@ -200,7 +212,7 @@ class Allowance:
         if not self._asking.acquire(blocking=False):
             raise NotBefore(now + _PAUSE)
         try:
-            taken = self._take(count)
+            taken = self._outage.ask(lambda: self._take(count))
         except QuotaExceeded:
             self._refused = count, now + _REMEMBERED
             raise self._refusal() from None

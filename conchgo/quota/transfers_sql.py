@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from conchgo.database.engine import reading, writing
 from conchgo.database.schema import transfer_usage
-from conchgo.errors import PermissionDenied
+from conchgo.errors import Failure, PermissionDenied
 from conchgo.quota.transfers import Direction, TransferLimits, Transferred, chunk
 
 _OF_USER: Final = transfer_usage.c.username == bindparam("of")
@@ -57,8 +57,15 @@ class SQLTransferCounter:
         return taken
 
     def give_back(self, username: str, unused: Transferred) -> None:
-        with writing(self._engine) as connection:
-            _add(connection, username, Transferred(-unused.upload, -unused.download))
+        told = False
+        try:
+            with writing(self._engine) as connection:
+                _add(connection, username, Transferred(-unused.upload, -unused.download))
+                told = True
+        except Failure:
+            # The commit may have come about: who gave it back again would have it twice.
+            if not told:
+                raise
 
     def transferred(self, username: str) -> Transferred:
         with reading(self._engine) as connection:
