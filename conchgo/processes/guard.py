@@ -330,6 +330,8 @@ class Guard(ProcessProtocol):
     def _look(self) -> None:
         if not self._ended:
             self._hold_to_lease()
+            if self._lease is not None:
+                self._lease.share(self._hold_to_lease)
             self._later(_LOOK, self._look)
             self._timers = [timer for timer in self._timers if timer.active()]
 

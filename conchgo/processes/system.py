@@ -11,6 +11,7 @@ and at last, whatever happened, `await processes.finish(place, lease)`: only the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from conchgo.edge.console import Console
@@ -36,6 +37,14 @@ class Lease(Protocol):
 
     def spent(self, size: int, files: int) -> None:
         """The program has made these (fewer, where negative), as far as one knows: what is left is less."""
+        ...
+
+    def share(self, lower: Callable[[], None]) -> None:
+        """For the guard: where others wait for room, hold the program to less (`lower`), and let them have the rest."""
+        ...
+
+    def settle(self) -> None:
+        """For `Processes.finish`, in a thread: count what is there now, and give everything back. Never raises."""
         ...
 
 

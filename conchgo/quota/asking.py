@@ -24,6 +24,8 @@ class Asked(NamedTuple):
     need: Usage
     links: int
     moves: bool
+    #: It is for what nobody has announced.
+    reserves: bool = False
 
 
 class Account:

@@ -179,6 +179,8 @@ class Book:
     used: Shelf | None = None
     #: What others ask for (a `State` of the lease), if that can be done now.
     asked: int = 0
+    #: How often somebody asked for room.
+    heard: int = 0
     #: A scan waits for changes of numbers up to this.
     barrier: int | None = None
     queue: Queue = field(default_factory=Queue)
@@ -216,10 +218,14 @@ class Book:
     def end(self, number: int, shelf: Shelf, need: Usage) -> None:
         """A change ended that changed nothing."""
         del self.open[number]
-        shelf.size_held -= need.size
-        shelf.files_held -= need.files
-        shelf.size_room += need.size
-        shelf.files_room += need.files
+        self.yield_room(shelf, need)
+
+    def yield_room(self, shelf: Shelf, room: Usage) -> None:
+        """An open change does not need that much."""
+        shelf.size_held -= room.size
+        shelf.files_held -= room.files
+        shelf.size_room += room.size
+        shelf.files_room += room.files
 
     def use(self, shelf: Shelf, size: int, files: int) -> None:
         """What a change that has just ended took of the room. What shrank is free for use when it was told.
@@ -267,6 +273,7 @@ class Book:
 
     def hear(self, state: int, patient: bool, latest: int) -> None:
         """Others ask for something; if they are `patient`, for when all changes up to the `latest` have ended."""
+        self.heard += not patient
         if patient and self.barrier is None:
             self.barrier = latest
         if not patient or next(iter(self.open), ENDLESS) > (self.barrier or 0):

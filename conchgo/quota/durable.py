@@ -17,15 +17,17 @@ from sqlalchemy import Engine
 
 from conchgo.database.owners import Owner
 from conchgo.errors import Failure, NotBefore, WouldBlock
-from conchgo.paths import VirtualPath
+from conchgo.paths import ROOT, VirtualPath
 from conchgo.quota import sql
 from conchgo.quota.asking import RECALL, Account, Asked
 from conchgo.quota.books import NOTHING, Book, Entry, Seen, Shelf
-from conchgo.quota.interface import Change, Charge, Identity, Usage
+from conchgo.quota.changes import DurableChange, DurableRoom, DurableWork
+from conchgo.quota.interface import Change, Charge, Identity, Room, Usage, Work
 from conchgo.quota.journal import Journal
 from conchgo.quota.records import MOVED, Doubt, Intent, Mark, Outcome, Payer
 from conchgo.quota.recovery import Look
 from conchgo.quota.settling import join, leave, settle_dead
+from conchgo.quota.watching import Watches
 
 #: Seconds without a heartbeat after which nothing more may be used: the others may soon take this owner for dead.
 FENCE: Final = 25.0
@@ -79,6 +81,7 @@ class DurableLedger:
         self._lock = threading.Lock()
         self._number = 0
         self._uncertain: set[str] = set()
+        self._watches = Watches()
         self._failing_since: float | None = None
         self._retry_at = self._funeral_at = 0.0
         try:
@@ -102,7 +105,7 @@ class DurableLedger:
             self._books: dict[str, Book] = {}
             self._accounts: dict[Charge, Account] = {}
             self._payers = 0
-            self._open: dict[int, _DurableChange] = {}
+            self._open: dict[int, DurableChange] = {}
             self._untold = 0
             #: The number of the latest flush, and of the latest change before it.
             self._flushes = self._marked = 0
@@ -122,7 +125,23 @@ class DurableLedger:
         at_once: bool = False,
     ) -> Change:
         need = Usage(max(grow, 0), max(files, 0)) if grow > 0 or files > 0 else NOTHING
-        asked = Asked(charge, bytes(path), identity, before, need, links, moves)
+        return self._change(Asked(charge, bytes(path), identity, before, need, links, moves), at_once=at_once)
+
+    def reserve(self, charge: Charge, size: int, files: int) -> Room:
+        asked = Asked(charge, bytes(ROOT), None, 0, Usage(size, files), 0, moves=False, reserves=True)
+        return DurableRoom(self, self._change(asked))
+
+    def work(self, charge: Charge, path: VirtualPath) -> Work:
+        change = self._change(Asked(charge, bytes(path), None, 0, NOTHING, 0, moves=True))
+        with self._lock:
+            self._watches.begin(change, charge.storage, path)
+            for other in self._open.values():
+                if other is not change and not other.asked.reserves:
+                    self._watches.met(other.asked.charge.storage, other.asked.path, moves=other.asked.moves)
+        return DurableWork(self, change)
+
+    def _change(self, asked: Asked, *, at_once: bool = False) -> DurableChange:
+        charge = asked.charge
         now = self._clock()
         with self._lock:
             account = self._accounts.get(charge)
@@ -175,11 +194,12 @@ class DurableLedger:
                 leave(self._engine, self._owner.id)
                 self._journal.remove()
 
-    def end(self, change: _DurableChange, identity: Identity | None, size: int, files: int, *, changed: bool) -> None:
+    def end(self, change: DurableChange, identity: Identity | None, size: int, files: int, *, changed: bool) -> None:
         """A change has ended, for the first time."""
         asked, number = change.asked, change.number
         at = time.time()
         with self._lock:
+            self._watches.end(change)
             if self._open.pop(number, None) is None:
                 # It began before the others took this owner for dead: they have settled what it had.
                 self._uncertain.update(domain for domain, _ in asked.charge.domains)
@@ -203,19 +223,60 @@ class DurableLedger:
         if many:
             self.wake()
 
-    def _announced(self, account: Account, asked: Asked, now: float) -> _DurableChange:
+    def is_undisturbed(self, change: DurableChange) -> bool:
+        """Whether nobody else was where a `work` was announced: the books know of this process, and ask of others."""
+        book = change.account.counted
+        with self._database, suppress(sql.Forgotten):
+            self._prepare()
+            with self._lock:
+                if change.number not in self._open or self._watches.is_disturbed(change):
+                    return False
+                book.changed = True
+            self._tell(self._clock())
+            with self._lock:
+                return not book.closed and book.foreign_until < change.number
+        return False
+
+    def doubt(self, domain: str) -> None:
+        """It is to be counted anew."""
+        with self._lock:
+            self._uncertain.add(domain)
+
+    def calls(self, change: DurableChange) -> int:
+        """How often other workers have asked for room that it holds."""
+        with self._lock:
+            return sum(book.heard for book, _ in change.account.pairs)
+
+    def is_waited_for(self, change: DurableChange) -> bool:
+        """Whether somebody waits here for room that it holds."""
+        now = self._clock()
+        with self._lock:
+            return any(book.queue.oldest(now) is not None for book, _ in change.account.pairs)
+
+    def keep(self, change: DurableChange, kept: Usage) -> None:
+        """Hold less room than before."""
+        with self._lock:
+            held = change.asked.need
+            if change.number in self._open:
+                for book, shelf in change.account.pairs:
+                    book.yield_room(shelf, Usage(held.size - kept.size, held.files - kept.files))
+                change.asked = change.asked._replace(need=kept)
+
+    def _announced(self, account: Account, asked: Asked, now: float) -> DurableChange:
         """Under the lock, where there is room."""
         number = self._number + 1
-        _, path, identity, before, need, links, moves = asked
+        _, path, identity, before, need, links, moves, _ = asked
         payload = Intent(number, account.payer.number, path, identity, before, *need, links, moves).payload()
         self._write(payload)
         self._number = number
-        change = self._open[number] = _DurableChange(self, number, account, asked, payload)
+        change = self._open[number] = DurableChange(self, number, account, asked, payload)
         for book, shelf in account.pairs:
             book.take(number, shelf, need, asked, now)
+        if self._watches and not asked.reserves:
+            self._watches.met(asked.charge.storage, path, moves=moves)
         return change
 
-    def _negotiated(self, asked: Asked, now: float) -> Change:
+    def _negotiated(self, asked: Asked, now: float) -> DurableChange:
         """With the database: room is leased, or waited for."""
         if now >= self._owner.beaten + FENCE:
             self._stall(self._owner.beaten + FENCE, now)
@@ -376,27 +437,3 @@ class DurableLedger:
 
 def _journal_failed(error: OSError) -> Failure:
     return Failure(f"the quota's journal can't be written: {error.strerror or error}")
-
-
-class _DurableChange:
-    __slots__ = ("_ended", "_ledger", "account", "asked", "began", "number", "payload")
-
-    def __init__(self, ledger: DurableLedger, number: int, account: Account, asked: Asked, payload: bytes) -> None:
-        self._ledger = ledger
-        self._ended = False
-        self.number = number
-        self.account = account
-        self.asked = asked
-        self.payload = payload
-        self.began = time.time()
-
-    def done(self, identity: Identity | None, *, size: int, files: int) -> None:
-        self._end(identity, size, files, changed=True)
-
-    def cancel(self) -> None:
-        self._end(None, 0, 0, changed=False)
-
-    def _end(self, identity: Identity | None, size: int, files: int, *, changed: bool) -> None:
-        if not self._ended:
-            self._ended = True
-            self._ledger.end(self, identity, size, files, changed=changed)

@@ -63,6 +63,46 @@ class Change(Protocol):
         ...
 
 
+class Room(Protocol):
+    """Room that somebody holds without having announced what for."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def files(self) -> int: ...
+
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for some of it, in any worker, or has asked for it since the last call."""
+        ...
+
+    def keep(self, size: int, files: int) -> None:
+        """Give back what is more than that."""
+        ...
+
+    def release(self) -> None:
+        """Give back all. Idempotent."""
+        ...
+
+
+class Work(Protocol):
+    """What a program does to all that lies at a path: it announces nothing. Exactly one call of `done` ends it."""
+
+    def is_alone(self) -> bool:
+        """Whether surely nobody else has changed anything there since it began, in any worker. Blocks.
+
+        Raises:
+            Failure: the database did not answer.
+        """
+        ...
+
+    def done(self, *, size: int, files: int, certain: bool) -> None:
+        """So many bytes and files are there more than before; where that is not `certain` all is counted anew, soon.
+
+        Never raises.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """Counts what is used, and lets nobody past a limit. Calls may come from several threads at once."""
 
@@ -107,5 +147,16 @@ class Ledger(Protocol):
         Raises:
             WouldBlock: with `at_once`, where the answer can't be had without waiting.
             Failure: the database did not answer.
+        """
+        ...
+
+    def reserve(self, charge: Charge, size: int, files: int) -> Room:
+        """Hold room in all domains of the charge. Raises as `change`."""
+        ...
+
+    def work(self, charge: Charge, path: VirtualPath) -> Work:
+        """Announce that a program begins to work on what lies at `path` of the charge's storage. Raises as `change`.
+
+        Should its process die, the domain is counted anew.
         """
         ...

@@ -9,11 +9,12 @@ from typing import Final
 from uuid import uuid4
 
 from conchgo.errors import Busy, NotBefore
-from conchgo.paths import VirtualPath
-from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
+from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.interface import Change, Charge, Identity, Limits, Room, Usage, Work
 from conchgo.quota.scans import MOVED, Tallied
 from conchgo.quota.tally import Correction, inode_key
 from conchgo.quota.waiting import PATIENCE, Queue, fits, refuse
+from conchgo.quota.watching import Watches
 
 #: What a scan hears of a change, if that is to it.
 _Heard = Correction | None
@@ -30,7 +31,7 @@ class _Account:
     def __init__(self) -> None:
         self.counted = False
         #: Changes of what counts here.
-        self.open: dict[_MemoryChange, None] = {}
+        self.open: dict[_MemoryChange, VirtualPath] = {}
         self.scan: _MemoryScan | None = None
         self.size = self.files = 0
         self.held_size = self.held_files = 0
@@ -50,6 +51,7 @@ class MemoryLedger:
         self._clock = clock
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
+        self._watches = Watches()
 
     def change(
         self,
@@ -65,6 +67,19 @@ class MemoryLedger:
         at_once: bool = False,
     ) -> Change:
         need = Usage(max(grow, 0), max(files, 0))
+        return self._change(charge, path, need, identity, before, moves)
+
+    def _change(
+        self,
+        charge: Charge,
+        path: VirtualPath,
+        need: Usage,
+        identity: Identity | None = None,
+        before: int = 0,
+        moves: bool = False,
+        *,
+        reserves: bool = False,
+    ) -> _MemoryChange:
         with self._lock:
             accounts = [(self._account(domain), limits) for domain, limits in charge.domains]
             if any(need):
@@ -72,11 +87,44 @@ class MemoryLedger:
             for account, _ in accounts:
                 account.held_size += need.size
                 account.held_files += need.files
-            moves = moves and identity is None
             counted = self._account(charge.storage)
             change = _MemoryChange(self, counted, [account for account, _ in accounts], need, identity, before, moves)
-            counted.open[change] = None
+            if not reserves:
+                counted.open[change] = path
+                if self._watches:
+                    self._watches.met(charge.storage, bytes(path), moves=moves)
         return change
+
+    def reserve(self, charge: Charge, size: int, files: int) -> Room:
+        return _MemoryRoom(self, self._change(charge, ROOT, Usage(size, files), reserves=True))
+
+    def work(self, charge: Charge, path: VirtualPath) -> Work:
+        change = self._change(charge, path, Usage(0, 0), moves=True)
+        with self._lock:
+            self._watches.begin(change, charge.storage, path)
+            for other, there in change.counted.open.items():
+                if other is not change:
+                    self._watches.met(charge.storage, bytes(there), moves=other.moves)
+        return _MemoryWork(self, change, charge.storage)
+
+    def is_undisturbed(self, change: _MemoryChange) -> bool:
+        """Of what was announced by `work`."""
+        with self._lock:
+            return not self._watches.is_disturbed(change)
+
+    def is_wanted(self, change: _MemoryChange) -> bool:
+        """Whether somebody waits for room that it holds."""
+        now = self._clock()
+        with self._lock:
+            return any(account.queue.oldest(now) is not None for account in change.accounts)
+
+    def keep(self, change: _MemoryChange, kept: Usage) -> None:
+        """Hold less than before."""
+        with self._lock:
+            for account in change.accounts:
+                account.held_size -= change.held.size - kept.size
+                account.held_files -= change.held.files - kept.files
+            change.held = kept
 
     def usage(self, domain: str, *, at_once: bool = False) -> Usage | None:
         with self._lock:
@@ -94,9 +142,11 @@ class MemoryLedger:
         """A change has ended. Only the first time: it counts once."""
         counted = change.counted
         with self._lock:
-            if change not in counted.open:
+            if change.ended:
                 return
-            del counted.open[change]
+            change.ended = True
+            counted.open.pop(change, None)
+            self._watches.end(change)
             counted.size += size
             counted.files += files
             if counted.scan is not None and heard is not None:
@@ -157,7 +207,7 @@ class MemoryLedger:
 
 
 class _MemoryChange:
-    __slots__ = ("_before", "_identity", "_ledger", "_moves", "accounts", "counted", "held")
+    __slots__ = ("_before", "_identity", "_ledger", "accounts", "counted", "ended", "held", "moves")
 
     def __init__(
         self,
@@ -174,20 +224,61 @@ class _MemoryChange:
         self.accounts = accounts
         self._identity = identity
         self._before = before
-        self._moves = moves
+        self.moves = moves
         self.held = held
+        self.ended = False
 
     def done(self, identity: Identity | None, *, size: int, files: int) -> None:
         heard: _Heard = None
         if identity is not None:
             left = max(0, (self._identity is not None) + files)
             heard = Correction(inode_key(identity), self._before + size, left)
-        elif self._moves:
+        elif self.moves and self._identity is None:
             heard = MOVED
         self._ledger.end(self, size, files, heard)
 
     def cancel(self) -> None:
         self._ledger.end(self, 0, 0, None)
+
+
+class _MemoryRoom:
+    """A `Room`."""
+
+    def __init__(self, ledger: MemoryLedger, change: _MemoryChange) -> None:
+        self._ledger = ledger
+        self._change = change
+        self.release = change.cancel
+
+    @property
+    def size(self) -> int:
+        return self._change.held.size
+
+    @property
+    def files(self) -> int:
+        return self._change.held.files
+
+    def is_wanted(self) -> bool:
+        return self._ledger.is_wanted(self._change)
+
+    def keep(self, size: int, files: int) -> None:
+        self._ledger.keep(self._change, Usage(size, files))
+
+
+class _MemoryWork:
+    """A `Work`."""
+
+    def __init__(self, ledger: MemoryLedger, change: _MemoryChange, domain: str) -> None:
+        self._ledger = ledger
+        self._change = change
+        self._domain = domain
+
+    def is_alone(self) -> bool:
+        return self._ledger.is_undisturbed(self._change)
+
+    def done(self, *, size: int, files: int, certain: bool) -> None:
+        self._change.done(None, size=size, files=files)
+        if not certain:
+            self._ledger.forget(self._domain)
 
 
 class _MemoryScan:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from twisted.conch.ssh.keys import Key
 from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
 
 from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
@@ -24,6 +25,11 @@ from conchgo.errors import Failure
 from conchgo.events.audit import AuditLog
 from conchgo.events.bus import Bus
 from conchgo.events.lines import STANDARD_ERROR, LineFile
+from conchgo.processes.boxes import Boxes
+from conchgo.processes.launching import Limits
+from conchgo.processes.running import Running
+from conchgo.processes.session import Machinery
+from conchgo.processes.tiers import find_boxes
 from conchgo.quota.durable import DurableLedger
 from conchgo.quota.throttles import Throttles
 from conchgo.quota.tracking import Track
@@ -57,6 +63,8 @@ from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
 from conchgo.ssh.settings import SSHSettings
 from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.upload_rules import UploadMode
+
+_log: Final = Logger()
 
 #: A banner is for reading.
 _MAX_BANNER: Final = 64 * 1024
@@ -100,6 +108,8 @@ def compose(
         threads=settings.threads,
         transfers=settings.transfers,
         commands=enabled_commands(settings.commands.enabled),
+        boxes=_boxes(settings),
+        program_time=settings.processes.time_limit,
         umask=int(settings.users.umask, 8),
         base_directory=settings.users.base_directory,
         audit=audit,
@@ -143,6 +153,8 @@ def assemble(
     threads: ThreadsSection,
     transfers: TransfersSection,
     commands: Mapping[str, Command] | None = None,
+    boxes: Boxes | None = None,
+    program_time: float = 0,
     umask: int,
     grace_time: float,
     base_directory: str = "/",
@@ -153,6 +165,8 @@ def assemble(
     close: Callable[[], None] = lambda: None,
 ) -> Server:
     """A server from its parts, wherever they come from. Without a `counter` transfers count as long as it runs.
+
+    Without `boxes` no program of the system is run; `program_time` is seconds that one has (0: any number).
 
     Raises:
         StartError: the algorithms that `ssh` lists are not known, or of no use with these host keys.
@@ -165,12 +179,14 @@ def assemble(
     bus = Bus(*([] if audit is None else [audit]))
     registry = Registry(file_limit())
     attendance = Attendance(roll, database, reactor)
-    tasks: list[Task] = [attendance]
+    running = Running()
+    tasks: list[Task] = [running, attendance]
     if quotas is not None and isinstance(quotas.ledger, DurableLedger):
         bookkeeping = Bookkeeping(quotas.ledger, database, reactor)
         quotas.ledger.wake = bookkeeping.wake
-        tasks.insert(0, bookkeeping)
-        tasks.insert(0, Rescans(quotas.counting, quotas.places.check, rescan_interval, disk, reactor))
+        # What programs wrote is counted before the books are closed.
+        rescans = Rescans(quotas.counting, quotas.places.check, rescan_interval, disk, reactor)
+        tasks[1:1] = [rescans, bookkeeping]
     realm = Realm(
         folder=store.folder,
         open_storages=partial(open_storages, Directories(umask, base_directory)),
@@ -187,6 +203,7 @@ def assemble(
         attendance=attendance,
         reactor=reactor,
         commands=commands,
+        machinery=None if boxes is None else Machinery(boxes, running, reactor, program_time or None),
     )
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(
@@ -229,6 +246,15 @@ def read_banner(path: str) -> bytes:
             return file.read(_MAX_BANNER)
     except OSError as error:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
+
+
+def _boxes(settings: Settings) -> Boxes | None:
+    """For programs; the log tells what was found."""
+    section = settings.processes
+    limits = Limits(section.memory_limit, section.process_limit, int(settings.users.umask, 8))
+    found = find_boxes(section.tier, limits, os.path.join(settings.service.state_directory, "boxes"))
+    _log.info("{finding}", finding=str(found))
+    return found.boxes
 
 
 def _ledger(engine: Engine, this: Owner, store: AccountStore, settings: Settings) -> DurableLedger:

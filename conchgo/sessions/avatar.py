@@ -24,6 +24,7 @@ from conchgo.edge.stream import Program
 from conchgo.errors import ConchgoError
 from conchgo.events.records import Origin
 from conchgo.paths import escaped
+from conchgo.processes.system import Processes
 from conchgo.sessions.admission import Admission
 from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.notices import Notice
@@ -47,7 +48,8 @@ Ran = Callable[[str, str, int, str | None, float], None]
 class Avatar(ConchUser):
     """One connection's user: a `conchgo.ssh.session.Programs`, and an IConchUser that ISFTPServer can be asked of.
 
-    `origin` is this connection, `files` its ISFTPServer; `refuse` publishes what was not allowed, `ran` what became of
+    `origin` is this connection, `files` its ISFTPServer; `processes` is for programs that work on it (None: there are
+    none); `refuse` publishes what was not allowed, `ran` what became of
     a command line.
     """
 
@@ -63,6 +65,7 @@ class Avatar(ConchUser):
         refuse: Callable[[str, str], None],
         commands: Mapping[str, Command],
         settings: CommandSettings,
+        processes: Callable[[FilesystemWork], Processes] | None,
         ran: Ran,
     ) -> None:
         super().__init__()
@@ -77,6 +80,7 @@ class Avatar(ConchUser):
         self._refuse = refuse
         self._commands = commands
         self._settings = settings
+        self._processes = processes
         self._ran = ran
 
     def __conform__(self, interface: object) -> object | None:
@@ -106,7 +110,8 @@ class Avatar(ConchUser):
         username, filesystem = self._origin.username, files.filesystem.speaking(protocol)
 
         def make() -> Program:
-            work = Files(FilesystemWork(filesystem, self._runner, username, self._reactor))
+            work = FilesystemWork(filesystem, self._runner, username, self._reactor)
+            opened = Files(work)
             return CommandProgram(
                 row,
                 lambda console: Call(
@@ -115,12 +120,13 @@ class Avatar(ConchUser):
                     [word.text for word in arguments],
                     [word.pattern for word in arguments],
                     console,
-                    work,
+                    opened,
                     self._commands,
-                    settings=self._settings,
-                    environment=environment,
+                    None if self._processes is None else self._processes(work),
+                    self._settings,
+                    environment,
                 ),
-                work,
+                opened,
                 partial(self._ran, protocol, shown),
             )
 

@@ -20,11 +20,14 @@ from conchgo.auth.credentials import Login
 from conchgo.commands.command import Command
 from conchgo.commands.settings import DEFAULTS, CommandSettings
 from conchgo.commands.table import enabled
+from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.pools import Runner
 from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import LoginRefused
 from conchgo.events.bus import Bus
 from conchgo.events.records import Event, Origin
+from conchgo.processes.boxes import Ids
+from conchgo.processes.session import Machinery, SessionProcesses
 from conchgo.quota.throttles import Throttle
 from conchgo.sessions.attendance import Attendance
 from conchgo.sessions.avatar import Avatar
@@ -34,7 +37,7 @@ from conchgo.sessions.storages import Storages, open_start_directory
 from conchgo.sessions.sweeper import Sweeper
 from conchgo.sessions.views import Rules, Views
 from conchgo.sftp.adapter import FilesystemAdapter
-from conchgo.vfs.compose import compose, joined
+from conchgo.vfs.compose import View, compose, joined
 from conchgo.vfs.upload_rules import UploadMode
 
 _log = Logger()
@@ -69,7 +72,9 @@ class Realm:
         reactor: IReactorTime,
         commands: Mapping[str, Command] | None = None,
         command_settings: CommandSettings = DEFAULTS,
+        machinery: Machinery | None = None,
     ) -> None:
+        self._machinery = machinery
         self._command_settings = command_settings
         self._commands = enabled(None) if commands is None else commands
         self._folder = folder
@@ -159,6 +164,7 @@ class Realm:
             refuse=session.refuse,
             commands=_chosen(user.filters.enabled_commands) if user.filters.enabled_commands else self._commands,
             settings=self._command_settings,
+            processes=self._processes(user, view, runner),
             ran=session.ran,
         )
         avatar.files = FilesystemAdapter(avatar, compose(view), PatientRunner(runner, waits), user.username)
@@ -166,6 +172,13 @@ class Realm:
         for point, reason in storages.broken.items():
             self._bus.publish(Event("mount", origin, status="failed", path=point, reason=reason))
         return IConchUser, avatar, session.logout
+
+    def _processes(
+        self, user: User, view: View, runner: SessionRunner
+    ) -> Callable[[FilesystemWork], SessionProcesses] | None:
+        if self._machinery is None:
+            return None
+        return partial(SessionProcesses, self._machinery, view, runner, Ids(user.uid, user.gid))
 
     def _close(self, username: str, storages: Storages, throttle: Throttle | None) -> None:
         storages.close()

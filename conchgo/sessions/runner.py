@@ -32,6 +32,14 @@ class SessionRunner:
         working.addBoth(self._ended)
         return done
 
+    def hold(self) -> None:
+        """There is more to come, though nothing works just now."""
+        self._pending += 1
+
+    def release(self) -> None:
+        """Nothing more is to come of what held it."""
+        self._ended(None)
+
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call once, as soon as no work is left: now, perhaps."""
         self._at_end = call

@@ -54,6 +54,7 @@ class Session:
             refuse=lambda action, reason: self.refused.append((action, reason)),
             commands=enabled(None) if commands is None else commands,
             settings=settings,
+            processes=None,
             ran=lambda *told: self.ran.append(told[:3]),
         )
         everything = Permissions.parse({"/": ["*"]})
