@@ -328,10 +328,15 @@ class Guard(ProcessProtocol):
             self._stream.write(*data)
 
     def _look(self) -> None:
-        if not self._ended:
+        if self._ended:
+            return
+        try:
             self._hold_to_lease()
             if self._lease is not None:
                 self._lease.share(self._hold_to_lease)
+        except Exception:
+            self._failed(Failed())
+        else:
             self._later(_LOOK, self._look)
             self._timers = [timer for timer in self._timers if timer.active()]
 

@@ -6,7 +6,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet import reactor
@@ -220,6 +220,9 @@ class FakeLease:
     def spent(self, size: int, files: int) -> None:
         assert self.left is not None
         self.left -= size
+
+    def share(self, lower: Callable[[], None]) -> None:
+        """Nobody waits."""
 
 
 class ShoutingWire:
