@@ -6,7 +6,7 @@ from conchgo.commands.words import words
 
 
 def read(line: str) -> Request:
-    return parse(words(line.encode())[1:])
+    return parse([word.text for word in words(line.encode())[1:]])
 
 
 def test_a_push():
@@ -39,7 +39,7 @@ def test_values_may_be_words_of_their_own_and_are_no_paths():
 
 
 def test_paths_that_are_kept_off_the_command_line():
-    line = words(b"rsync --server -slogDtpre.LsfxCIvu")[1:]
+    line = [word.text for word in words(b"rsync --server -slogDtpre.LsfxCIvu")[1:]]
     assert parse(line).secluded
     request = parse(secluded_words(line, ["rsync", "--delete", ".", "/with * and $HOME"]))
     assert not request.secluded
