@@ -116,8 +116,10 @@ class BubblewrapBoxes:
             _signal(process, signal.SIGTERM)
 
     def kill(self, pid: int) -> None:
-        # The end of the outer process is the end of the namespace's first one (--die-with-parent), and that of all.
-        _signal(pid, signal.SIGKILL)
+        # With the namespace's first process all others in it end, and then the outer one. That would end the others
+        # too (--die-with-parent), but leave an orphan to whoever is process 1.
+        for process in _children(pid) or [pid]:
+            _signal(process, signal.SIGKILL)
 
 
 _Layer = tuple[int | bytes, bytes, int]

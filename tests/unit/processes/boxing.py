@@ -127,7 +127,11 @@ class Runner:
         with self._spawned(job) as (spawn, process):
             if during is not None:
                 during(process.pid)
-            output, error = process.communicate(timeout=60)
+            try:
+                output, error = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                self.boxes.kill(process.pid)
+                raise
             events = b"" if spawn.events is None else _read_all(spawn.events)
         return Run(process.returncode, output, error, events)
 
