@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 from conchgo.commands.files import Files
 from conchgo.commands.scp import messages
 from conchgo.commands.scp.peer import Peer
 from conchgo.errors import ConchgoError, Failure, NotARegularFile, NotBefore, TooManyLinks
 from conchgo.paths import VirtualPath
-from conchgo.vfs.interface import File, FileStat, Kind, OpenOptions
-from conchgo.vfs.listing import names_of
+from conchgo.vfs.interface import File, FileStat, Kind, Listing, OpenOptions
 
 _READ: Final = OpenOptions(read=True)
-#: Names of one directory.
-_MOST_NAMES: Final = 1_000_000
+#: Names that are read at once.
+_BATCH: Final = 1000
+#: Directories that wait for their turn, in all levels together.
+_MOST_WAITING: Final = 100_000
 #: Bytes that are read and sent before others get their turn.
 _PIECE: Final = 512 * 1024
 
 
-class _Level(NamedTuple):
-    """A directory, and the names in it that are still to be sent."""
+class _Level:
+    """A directory that is being sent: first its files, as they are listed, then the directories among them.
 
-    path: VirtualPath
-    identity: tuple[int, int]
-    names: list[bytes]
+    So one listing is open at a time, however deep it goes.
+    """
+
+    def __init__(self, path: VirtualPath, identity: tuple[int, int], listing: Listing) -> None:
+        self.path = path
+        self.identity = identity
+        self.listing: Listing | None = listing
+        self._entries = iter(listing)
+        #: To be taken from the end.
+        self.names: list[bytes] = []
+        self.directories: list[bytes] = []
+
+    def read(self) -> None:
+        """Some more names, or close the listing. Blocks."""
+        self.names = [entry.name for entry in islice(self._entries, _BATCH)][::-1]
+        if not self.names:
+            self.close()
+
+    def close(self) -> None:
+        if self.listing is not None:
+            self.listing.close()
+            self.listing = None
 
 
 class Source:
@@ -38,49 +59,78 @@ class Source:
         self._preserve = preserve
         #: The directories that are being sent, from the outermost on.
         self._levels: list[_Level] = []
+        self._waiting = 0
 
     async def send(self, path: VirtualPath) -> None:
         """A file, or a directory with all that is in it. What can't be sent is told, and the others are."""
-        await self._send(path)
-        while self._levels:
-            level = self._levels[-1]
-            if level.names:
-                await self._send(level.path / level.names.pop())
-            else:
-                self._levels.pop()
-                await self._peer.console.write(b"E\n")
-                await self._peer.answer()
+        try:
+            await self._send(path)
+            while self._levels:
+                await self._go_on(self._levels[-1])
+        finally:
+            if self._levels:
+                await self._files.finish(self._levels[-1].close)
+
+    async def _go_on(self, level: _Level) -> None:
+        if level.names:
+            await self._send(level.path / level.names.pop())
+        elif level.listing is not None:
+            try:
+                await self._files.hop(level.read)
+            except ConchgoError as error:
+                await self._files.finish(level.close)
+                await self._peer.warn(level.path, error)
+        elif level.directories:
+            self._waiting -= 1
+            await self._send(level.path / level.directories.pop())
+        else:
+            self._levels.pop()
+            await self._peer.console.write(b"E\n")
+            await self._peer.answer()
 
     async def _send(self, path: VirtualPath) -> None:
         """A file, or the beginning of a directory."""
         try:
             stat = await self._files.do(lambda files: files.stat(path))
             if stat.kind is Kind.DIRECTORY and self._recursive:
-                if any(level.identity == stat.identity for level in self._levels):
-                    raise TooManyLinks("the directory is within itself, by a link")
-                names = await self._files.hop(self._names, path)
-            elif stat.kind is not Kind.FILE:
-                raise NotARegularFile
+                if self._puts_off(path):
+                    return
+                opened: _Level | File = await self._level(path, stat)
+            elif stat.kind is Kind.FILE:
+                opened = await self._files.do(lambda files: files.open(path, _READ))
             else:
-                file = await self._files.do(lambda files: files.open(path, _READ))
+                raise NotARegularFile
         except ConchgoError as error:
             await self._peer.warn(path, error)
             return
-        if stat.kind is Kind.DIRECTORY:
-            if await self._announced(path, stat, 0):
-                self._levels.append(_Level(path, stat.identity, names))
+        if isinstance(opened, _Level):
+            await self._begin(opened, stat)
             return
         try:
-            await self._send_file(path, stat, file)
+            await self._send_file(path, stat, opened)
         finally:
-            await self._files.close(file)
+            await self._files.close(opened)
 
-    def _names(self, path: VirtualPath) -> list[bytes]:
-        """To be taken from the end: files come before directories."""
-        found = names_of(self._files.filesystem, path, _MOST_NAMES + 1)
-        if len(found) > _MOST_NAMES:
-            raise Failure(f"more than {_MOST_NAMES} names in one directory: use sftp")
-        return [name for name, kind in sorted(found, key=lambda entry: entry[1] is not Kind.DIRECTORY)]
+    def _puts_off(self, path: VirtualPath) -> bool:
+        """Whether a directory waits until the files beside it are sent."""
+        if not self._levels or self._levels[-1].listing is None:
+            return False
+        if self._waiting >= _MOST_WAITING:
+            raise Failure(f"more than {_MOST_WAITING} directories wait: send it alone")
+        self._waiting += 1
+        self._levels[-1].directories.append(path.name)
+        return True
+
+    async def _level(self, path: VirtualPath, stat: FileStat) -> _Level:
+        if any(level.identity == stat.identity for level in self._levels):
+            raise TooManyLinks("the directory is within itself, by a link")
+        return _Level(path, stat.identity, await self._files.hop(self._files.filesystem.scan, path))
+
+    async def _begin(self, level: _Level, stat: FileStat) -> None:
+        self._levels.append(level)
+        if not await self._announced(level.path, stat, 0):
+            self._levels.pop()
+            await self._files.finish(level.close)
 
     async def _announced(self, path: VirtualPath, stat: FileStat, size: int) -> bool:
         """Whether the client wants it."""
