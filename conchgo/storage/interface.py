@@ -74,7 +74,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Room of a file system, in the words of statvfs(3)."""
+    """Room of a file system, in the words of statvfs(3); `by_quota`: it is a quota that leaves no more bytes."""
 
     block_size: int
     fragment_size: int
@@ -87,6 +87,7 @@ class Space:
     filesystem_id: int
     read_only: bool
     name_max: int
+    by_quota: bool = False
 
 
 class Create(enum.Enum):

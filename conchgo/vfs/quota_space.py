@@ -35,6 +35,7 @@ def _within(space: Space, limits: Limits, used: Usage) -> Space:
             blocks=blocks,
             blocks_free=min(space.blocks_free, left, blocks),
             blocks_available=min(space.blocks_available, left, blocks),
+            by_quota=space.by_quota or left < space.blocks_available,
         )
     if limits.files is not None:
         files, left = min(space.files, limits.files), max(0, limits.files - used.files)

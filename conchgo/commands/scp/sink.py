@@ -17,6 +17,7 @@ from conchgo.errors import (
     NoSpace,
     NotADirectory,
     PermissionDenied,
+    QuotaExceeded,
     Unsupported,
 )
 from conchgo.paths import VirtualPath
@@ -213,5 +214,6 @@ def _require_room(files: Filesystem, path: VirtualPath, size: int) -> None:
     """Better refused before all of it is sent than after."""
     with suppress(PermissionDenied, Unsupported):
         space = files.space(path.parent)
-        if size > space.blocks_available * space.fragment_size:
-            raise NoSpace("no space left for it, or quota exceeded")
+        # What is left of a quota may be no whole blocks.
+        if size >= (space.blocks_available + 1) * space.fragment_size:
+            raise QuotaExceeded if space.by_quota else NoSpace

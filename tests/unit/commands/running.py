@@ -19,6 +19,7 @@ from conchgo.edge.stream import FIRST_VIEW
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.interface import Ledger
 from conchgo.storage.interface import Storage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount, View, compose
@@ -69,21 +70,24 @@ class Channel:
 
 
 def filesystem(
-    storage: Storage | None = None,
+    storage: Storage | Mount | None = None,
     permissions: Mapping[str, tuple[str, ...]] = EVERYTHING,
     start: bytes = b"/",
     uploads: UploadMode = UploadMode.DIRECT,
+    ledger: Ledger | None = None,
 ) -> Filesystem:
-    OPENED.append(storage := storage or MemoryStorage())
+    mount = storage if isinstance(storage, Mount) else Mount(storage or MemoryStorage())
+    OPENED.append(mount.storage)
     return compose(
         View(
-            mounts={ROOT: Mount(storage)},
+            mounts={ROOT: mount},
             permissions=Permissions.parse(permissions),
             identity=Identity("alice", os.getuid(), os.getgid()),
             origin=Origin("alice", "session", "192.0.2.1"),
             bus=Bus(),
             start=VirtualPath.parse(start),
             uploads=UploadRules(uploads),
+            ledger=ledger,
         )
     )
 

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from conchgo.edge.console import MAX_LINE
+from conchgo.quota.interface import Charge, Limits, Usage
+from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.local import LocalStorage
+from conchgo.vfs.compose import Mount
 from conchgo.vfs.upload_rules import UploadMode
+from tests.contract.storage.helpers import descriptors
 from tests.unit.commands.running import EVERYTHING, Later, Running, filesystem, get, put
 
 
@@ -221,9 +225,21 @@ def test_what_may_not_be_written_is_passed_over_and_the_rest_is_taken(home) -> N
 
 def test_more_than_there_is_room_for_is_refused_before_it_is_sent(home) -> None:
     scp = sink(home, "name")
-    assert scp.say(b"C0644 %d x\n" % (2**62)).startswith(b"\1scp: /name: no space left")
+    assert scp.say(b"C0644 %d x\n" % (2**62)) == b"\1scp: /name: no space left on the storage\n"
     assert scp.finish() == 1
     assert list(home.iterdir()) == []
+
+
+def test_a_quota_is_told_from_a_full_disk(home) -> None:
+    ledger = MemoryLedger()
+    ledger.count("user:alice", Usage(40, 1))
+    mount = Mount(LocalStorage(bytes(home)), Charge("user:alice", (("user:alice", Limits(size=100)),)))
+    scp = Scp(filesystem(mount, ledger=ledger), "scp", "-t", ".")
+    assert scp.say(b"C0644 128 x\n") == b"\1scp: /x: quota exceeded\n"
+    # To the last byte, though `df` tells of blocks.
+    assert scp.say(b"C0644 60 x\n", bytes(60), b"\0") == b"\0\0"
+    assert scp.finish() == 1
+    assert ledger.usage("user:alice") == Usage(100, 2)
 
 
 def test_d_wants_a_directory(home) -> None:
@@ -354,6 +370,47 @@ def test_a_client_that_leaves_ends_the_search_for_names(home, monkeypatch) -> No
     runner.do()
     assert not runner.jobs
     assert scp.told == [(1, "cut off before it was done")]
+
+
+def test_a_tree_is_read_in_pieces_files_before_directories(home, monkeypatch) -> None:
+    monkeypatch.setattr("conchgo.commands.scp.source._BATCH", 3)
+    for directory in (home / "tree", home / "tree" / "d1", home / "tree" / "d2"):
+        directory.mkdir()
+        for number in range(7):
+            (directory / f"f{number}").touch()
+    (home / "tree" / "link").symlink_to("d1")
+    scp = source(home, "-r", "tree")
+    scp.say(b"\0" * 100)
+    assert scp.finish() == 0
+    kinds = [line[:1] for line in bytes(scp.channel.output).replace(b"\0", b"").splitlines()]
+    directory = [b"D", *[b"C"] * 7, b"E"]
+    assert kinds == [b"D", *[b"C"] * 7, *directory * 3, b"E"]
+
+
+def test_more_directories_than_should_wait_are_warned_of(home, monkeypatch) -> None:
+    monkeypatch.setattr("conchgo.commands.scp.source._MOST_WAITING", 2)
+    for name in "abcd":
+        (home / "tree" / name).mkdir(parents=True)
+    scp = source(home, "-r", "tree")
+    scp.say(b"\0" * 20)
+    assert scp.finish() == 1
+    output = bytes(scp.channel.output)
+    assert output.count(b"\x01scp: /tree/") == output.count(b": more than 2 directories wait: send it alone\n") == 2
+    assert output.count(b"D0755 0") == 3
+
+
+@pytest.mark.parametrize("answers", [b"\0", b"\0\0", b"\0\x01no\n", b"\0\0\0\0"])
+def test_a_client_that_leaves_in_a_tree_leaves_nothing_open(home, answers) -> None:
+    (home / "tree" / "deep").mkdir(parents=True)
+    for number in range(3):
+        (home / "tree" / f"{number}").touch()
+    files = served(home)
+    before = descriptors()
+    scp = Scp(files, "scp", "-r", "-f", "tree")
+    scp.say(answers)
+    scp.program.connection_lost()
+    scp.turn()
+    assert descriptors() == before
 
 
 def test_a_client_that_says_no_gets_the_next_file(home) -> None:
