@@ -21,6 +21,7 @@ tests  curl                command -v curl
 tests  sshfs               command -v sshfs
 tests  fuse3               command -v fusermount3
 tests  rsync               command -v rsync
+tests  bubblewrap          command -v bwrap
 tests  postgresql          command -v initdb || ls /usr/lib/postgresql/*/bin/initdb
 bench  openssh-client      command -v sftp
 bench  openssh-server      test -x /usr/sbin/sshd

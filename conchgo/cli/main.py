@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str, bool]]] = {
     "user": ("conchgo.cli.user", "user", "Add, show, change and delete users.", True),
     "folder": ("conchgo.cli.folder", "folder", "Add, show, change and delete folders that users share.", True),
     "quota": ("conchgo.cli.quota", "quota", "Show what is used of quotas, and count anew.", True),
+    "status": ("conchgo.cli.status", "status", "Tell what runs, and how system commands are kept in.", True),
     "sessions": ("conchgo.cli.sessions", "sessions", "List who is connected, in all workers.", True),
     "transfers": ("conchgo.cli.transfers", "transfers", "List how much users have transferred.", True),
     "portable": ("conchgo.cli.portable", "portable", "Serve one directory to one user; nothing is stored.", False),

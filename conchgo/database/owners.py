@@ -17,7 +17,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from conchgo.database.clock import now
-from conchgo.database.engine import writing
+from conchgo.database.engine import reading, writing
 from conchgo.database.schema import owners
 from conchgo.errors import Failure
 
@@ -111,6 +111,18 @@ def all_owners(connection: Connection) -> Sequence[OwnerRow]:
     """Every owner that is known, dead or alive."""
     columns = [owners.c[name] for name in OwnerRow._fields]
     return [OwnerRow(*row) for row in connection.execute(select(*columns).order_by(owners.c.owner))]
+
+
+def living_owners(engine: Engine) -> Sequence[OwnerRow]:
+    """Those that are alive, by their hosts and processes.
+
+    Raises:
+        Failure: the database did not answer.
+    """
+    with reading(engine) as connection:
+        present = now(connection)
+        living = [row for row in all_owners(connection) if is_alive(row, present)]
+    return sorted(living, key=lambda row: (row.host, row.pid))
 
 
 def dead_owners(connection: Connection) -> Sequence[OwnerRow]:

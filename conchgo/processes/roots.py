@@ -96,6 +96,18 @@ def libraries(binary: bytes) -> list[bytes]:
     return _LIBRARY.findall(listed)
 
 
+def version(name: str) -> str:
+    """What an installed program tells of its version, or that it is not there."""
+    found = shutil.which(name, path=SEARCH)
+    if found is None:
+        return f"not installed (looked for in {SEARCH})"
+    try:
+        lines = _output(os.fsencode(found), b"--version").splitlines()
+    except NotInstalled as error:
+        return str(error)
+    return escaped(lines[0]) if lines else "it tells no version"
+
+
 def _output(*command: bytes) -> bytes:
     """Of a program of the system; a static one makes ldd fail, and has no libraries."""
     try:
