@@ -56,8 +56,9 @@ class Command:
     """A row of the table.
 
     `synopsis` is what follows the name, `help` one line about it, `needs` the permissions without which it does
-    nothing, `default` whether it is on where nothing is configured. `run` gives the exit status; what it raises of
-    `conchgo.errors` is told on standard error and makes the status 1, a UsageError makes it 2.
+    nothing, `default` whether it is on where nothing is configured. `run` gives the exit status (-N where a program
+    was ended by signal N); what it raises of `conchgo.errors` is told on standard error and makes the status 1, a
+    UsageError makes it 2.
     """
 
     name: str

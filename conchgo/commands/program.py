@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,6 +18,9 @@ from conchgo.edge.stream import Buffer, Stream
 from conchgo.errors import Cancelled, ConchgoError
 
 _log = Logger()
+
+#: As a shell says it of a program that a signal has ended: so it is in events.
+BY_SIGNAL: Final = 128
 
 #: Told of the command's end: its status, what went wrong (None: nothing), and seconds.
 Told = Callable[[int, str | None, float], None]
@@ -65,8 +69,11 @@ class CommandProgram:
         self._running = False
         if reason is not None:
             self._console.error(f"{self._command.name}: {reason}")
-        self._told(status, reason, time.monotonic() - self._began)
-        self._stream.exit(status)
+        self._told(status if status >= 0 else BY_SIGNAL - status, reason, time.monotonic() - self._began)
+        if status >= 0:
+            self._stream.exit(status)
+        else:
+            self._stream.exit_by_signal(_signal_name(-status))
 
     async def _status(self) -> tuple[int, str | None]:
         try:
@@ -81,3 +88,15 @@ class CommandProgram:
             reference = secrets.token_hex(4)
             _log.failure("command {name} failed, reference {reference}", name=self._command.name, reference=reference)
             return FAILED, f"failure (reference {reference})"
+
+
+def _signal_name(number: int) -> bytes:
+    """As RFC 4254, 6.10 has it, which names most; all others are of this system."""
+    try:
+        name = signal.Signals(number).name.removeprefix("SIG").encode()
+    except ValueError:
+        name = b"%d" % number
+    return name if name in _SIGNALS else name + b"@conchgo"
+
+
+_SIGNALS: Final = frozenset(b"ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2".split())

@@ -8,9 +8,6 @@ from conchgo.paths import VirtualPath
 from conchgo.processes.interface import Access, Ending, Place
 from conchgo.processes.system import Processes
 
-#: As a shell says it of a program that a signal has ended.
-_BY_SIGNAL = 128
-
 
 def required(call: Call) -> Processes:
     """Raises Unsupported: this server cannot keep programs under control, and so it starts none."""
@@ -37,9 +34,8 @@ async def require_all(call: Call, path: VirtualPath, access: Access) -> None:
 
 
 def exit_status(call: Call, ending: Ending) -> int:
-    """What the client is told of a program's end; why it was stopped stands on standard error."""
+    """For `Command.run`. Why a program was stopped stands on standard error."""
     if ending.reason is not None:
         call.console.error(f"{call.name}: {ending.reason}")
-    if ending.status is None or (ending.reason is not None and not ending.status):
-        return FAILED if ending.signal is None else _BY_SIGNAL + ending.signal
-    return ending.status
+        return ending.status or FAILED
+    return -(ending.signal or 0) if ending.status is None else ending.status

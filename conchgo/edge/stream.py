@@ -50,6 +50,10 @@ class Stream(Protocol):
         """After all output: end of file, exit-status, close (RFC 4254, 6.10). Later writes are dropped."""
         ...
 
+    def exit_by_signal(self, name: bytes) -> None:
+        """The same with exit-signal; `name` is without SIG."""
+        ...
+
 
 class Program(Protocol):
     """What runs on a channel."""

@@ -64,7 +64,8 @@ class FlowChannel(SSHChannel):
         self._consumed = 0
         self._granted = WINDOW + remote_window
         self._patience = Patience(conn.transport.factory.clock, remote_window, self._flush)
-        self._exit_status: int | None = None
+        #: The request that tells of the program's end (RFC 4254, 6.10).
+        self._exit: bytes | None = None
         self._input_ended = False
 
     # For the program
@@ -92,9 +93,10 @@ class FlowChannel(SSHChannel):
             self._consumed = 0
 
     def exit(self, status: int) -> None:
-        if self._exit_status is None:
-            self._exit_status = status & 0xFFFFFFFF
-            self._flush()
+        self._end(NS(b"exit-status") + b"\0" + struct.pack(">L", status & 0xFFFFFFFF))
+
+    def exit_by_signal(self, name: bytes) -> None:
+        self._end(NS(b"exit-signal") + b"\0" + NS(name) + b"\0" + NS(b"") + NS(b""))
 
     def terminate(self) -> None:
         """The server ends what runs: exit-signal and close at once (RFC 4254, 6.10). Output that waits is dropped."""
@@ -105,7 +107,7 @@ class FlowChannel(SSHChannel):
 
     @property
     def _takes_output(self) -> bool:
-        return self._exit_status is None and not self.localClosed
+        return self._exit is None and not self.localClosed
 
     # For the connection
 
@@ -142,7 +144,7 @@ class FlowChannel(SSHChannel):
     def receive_eof(self) -> None:
         if not self._input_ended:
             self._input_ended = True
-            if self._exit_status is None:
+            if self._exit is None:
                 self.input_ended()
 
     def receive_close(self) -> None:
@@ -184,10 +186,10 @@ class FlowChannel(SSHChannel):
 
     def settle(self) -> None:
         """After output went or the socket's state changed: end the channel, or tell the program how things are."""
-        if self._exit_status is not None:
+        if self._exit is not None:
             if not self._output and not self.localClosed:
                 self._send(MSG_CHANNEL_EOF, b"")
-                self._send(MSG_CHANNEL_REQUEST, NS(b"exit-status") + b"\0" + struct.pack(">L", self._exit_status))
+                self._send(MSG_CHANNEL_REQUEST, self._exit)
                 self.send_close()
         elif self._output.held > HIGH_WATER or not self.conn.writable:
             self.congested = True
@@ -220,6 +222,11 @@ class FlowChannel(SSHChannel):
         self.conn.transport.send_data((MSG_CHANNEL_DATA, self.remote_id), b"".join(data))
         self.conn.transport.rekey_if_due()
         return True
+
+    def _end(self, request: bytes) -> None:
+        if self._exit is None:
+            self._exit = request
+            self._flush()
 
     def _write(self, data: Sequence[Buffer], extended: int | None) -> None:
         if self._takes_output:

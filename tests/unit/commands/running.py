@@ -43,6 +43,7 @@ class Channel:
         self.errors = bytearray()
         self.taken = 0
         self.status: int | None = None
+        self.signal: bytes | None = None
 
     def write(self, *data: bytes) -> None:
         self.output += b"".join(data)
@@ -63,6 +64,10 @@ class Channel:
     def exit(self, status: int) -> None:
         assert self.status is None
         self.status = status
+
+    def exit_by_signal(self, name: bytes) -> None:
+        assert self.status is None
+        self.signal = name
 
     @property
     def complaints(self) -> list[str]:

@@ -80,6 +80,16 @@ def test_what_goes_wrong_is_one_line_and_an_exit_status() -> None:
     assert running[0].told == [(1, "quota exceeded: no more")]
 
 
+@pytest.mark.parametrize(("number", "name"), [(15, b"TERM"), (25, b"XFSZ@conchgo"), (70, b"70@conchgo")])
+def test_a_program_that_a_signal_ended(number: int, name: bytes) -> None:
+    async def ended(call: Call) -> int:
+        return -number
+
+    running = start(ended)
+    assert (running.channel.status, running.channel.signal) == (None, name)
+    assert running.told == [(128 + number, None)]
+
+
 def test_a_command_that_waits_for_its_client_is_not_busy() -> None:
     running = Running(filesystem(), "md5sum")
     assert not running.program.busy

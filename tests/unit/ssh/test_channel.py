@@ -263,6 +263,14 @@ def test_eof_of_the_client_is_told_once() -> None:
     assert session.program.input == b""
 
 
+def test_a_program_that_a_signal_ended() -> None:
+    session = Session()
+    session.stream.exit_by_signal(b"TERM")
+    session.wire.pump()
+    request = NS(b"exit-signal") + b"\0" + NS(b"TERM") + b"\0" + NS(b"") + NS(b"")
+    assert [payload[4:] for payload in session.client.received(REQUEST)] == [request]
+
+
 def test_nothing_is_told_after_the_exit() -> None:
     session = Session(window=0)
     session.stream.write(b"x")
