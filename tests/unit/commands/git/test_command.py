@@ -152,14 +152,16 @@ def test_what_is_taken_is_given_back_when_it_fails(files: Filesystem) -> None:
     ("ending", "status", "complaints"),
     [
         (Ending(128, None), 128, []),
-        (Ending(None, 25), 153, []),
-        (Ending(None, 15, "quota exceeded"), 143, ["git-upload-pack: quota exceeded"]),
+        (Ending(None, 25), b"XFSZ@conchgo", []),
+        (Ending(None, 15, "quota exceeded"), FAILED, ["git-upload-pack: quota exceeded"]),
         (Ending(0, None, "quota exceeded"), FAILED, ["git-upload-pack: quota exceeded"]),
     ],
 )
-def test_the_client_hears_how_it_ended(files: Filesystem, ending: Ending, status: int, complaints: list[str]) -> None:
+def test_the_client_hears_how_it_ended(
+    files: Filesystem, ending: Ending, status: int | bytes, complaints: list[str]
+) -> None:
     channel = run(System(files, ending=ending), files, "git-upload-pack", "/repo.git")
-    assert (channel.status, channel.complaints) == (status, complaints)
+    assert (channel.status if channel.signal is None else channel.signal, channel.complaints) == (status, complaints)
 
 
 def test_a_right_that_could_not_be_held_is_a_refusal(files: Filesystem) -> None:
