@@ -259,6 +259,23 @@ def test_who_removes_what_another_one_put_into_a_folder_has_that_room_and_no_mor
     assert cluster.leased() == 0
 
 
+def test_what_a_killed_process_used_of_a_lease_is_not_lost_with_it(cluster: Cluster) -> None:
+    one, two = cluster.node(), cluster.node()
+    cluster.take(one, 10, SHARED)
+    one.tick()
+    leased = cluster.leased()
+    create(one, 1000, SHARED).done(new_identity(), size=1000, files=1)
+    create(one, 5, SHARED, b"doubtful")
+    cluster.files.names["folder:shared", b"doubtful"] = cluster.files.new()
+    cluster.kill(one)
+    two.tick()
+    cluster.tick(3)
+    assert cluster.is_doubted()
+    assert cluster.is_doubted("folder:shared")
+    assert cluster.used("folder:shared") == (1010, 2)
+    assert cluster.leased() == leased - 1000
+
+
 def test_what_a_killed_process_did_in_a_folder_counts_for_all(cluster: Cluster) -> None:
     one, two = cluster.node(), cluster.node()
     cluster.take(two, 10, HOME)

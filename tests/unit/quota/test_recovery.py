@@ -113,6 +113,14 @@ def test_what_changed_counts_where_it_lies_and_was_taken_from_the_leases_of_all_
 
 def test_where_others_were_it_says_nothing() -> None:
     assert examined(Found(HERE, 9, 1), WRITE, shared=set(ALICE)).doubtful == set(ALICE)
+    assert examined(Found(HERE, 9, 1), WRITE, shared={"user:bob"}).doubtful == set()
+
+
+def test_what_only_pays_for_a_storage_may_be_used_by_others() -> None:
+    both = Payer(1, "a", ("a", "b"))
+    findings = examine(Contents(0, [both, WRITE]), 0, lambda *_: Found(HERE, 9, 1), {"b"}, 0.0)
+    assert findings is not None
+    assert (findings.doubtful, findings.deltas) == (set(), {"a": (4, 0)})
 
 
 def test_where_its_storage_cannot_be_looked_at_it_says_nothing() -> None:

@@ -91,6 +91,20 @@ def test_all_are_those_who_are_counted(world: World, track: Track, counted: list
     assert sorted([*found, *others]) == ["folder:own", "folder:shared", "user:ada", "user:bob"]
 
 
+def test_a_scan_hears_what_is_beside(world: World) -> None:
+    begun = []
+    begin = world.ledger.begin
+
+    def told(domain: str, beside: Any) -> Any:
+        begun.append((domain, tuple(beside)))
+        return begin(domain, beside)
+
+    world.ledger.begin = told  # type: ignore[method-assign]
+    for domain in "user:ada", "folder:shared":
+        world.counting().count(domain)
+    assert begun == [("user:ada", ("folder:shared",)), ("folder:shared", ())]
+
+
 def test_what_is_not_there_yet_holds_nothing(world: World) -> None:
     new = replace(world.user, home_dir=str(world.top / "new"), virtual_folders=())
     assert world.counting(new).count("user:ada") == Usage(0, 0)

@@ -543,6 +543,24 @@ def test_what_moves_between_home_and_a_folder_in_the_same_quota_needs_no_room(lo
     assert two.used == ((5, 1), (0, 0))
 
 
+def test_a_move_that_is_killed_is_uncertain_where_it_leaves_too(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not gone there and uncertain here: what both together hold would look less than it is."""
+    two = Two(local)
+    two.home.put(b"/a", b"12345")
+    change, asked = two.ledger.change, []
+
+    def noted(charge: Charge, path: Any, **how: Any) -> Any:
+        asked.append((charge.storage, how.get("links", 0), how.get("moves", False)))
+        return change(charge, path, **how)
+
+    monkeypatch.setattr(two.ledger, "change", noted)
+    two.move(b"/a", b"/a")
+    two.home.put(b"/b")
+    two.home.storage.rename(p(b"/b"), p(b"/c"), replace=False)
+    assert asked[:2] == [("folder:f", 0, False), (HOME, 1, True)]
+    assert asked[-1] == (HOME, 0, True)
+
+
 def test_what_makes_room_is_counted_after_what_comes(local: Any) -> None:
     """Or what is used would look less for a moment, and others could use that."""
     two = Two(local)
