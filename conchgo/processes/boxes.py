@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from conchgo.paths import VirtualPath
 from conchgo.processes.interface import Job, Place
+from conchgo.processes.named_files import remove
 
 #: A line of standard error that begins so was not written by the program but by what makes its box: it is for the log.
 #: The client is told in general words.
@@ -53,9 +53,7 @@ class Spawn:
 
     def finished(self) -> None:
         """To be called when the process has ended, or is not going to be started: leave nothing of it. Idempotent."""
-        for name in self.names:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+        remove(self.names)
 
 
 class Boxes(Protocol):

@@ -19,7 +19,7 @@ from conchgo.processes import launcher
 from conchgo.processes.boxes import EVENTS, Ids, Spawn
 from conchgo.processes.interface import Job, Place
 from conchgo.processes.launching import Descriptors, Limits, common_plan, memory_file, root_of
-from conchgo.processes.named_pipe import named_pipe
+from conchgo.processes.named_files import RunDirectory
 from conchgo.processes.roots import Programs, Root
 from conchgo.processes.seccomp import filter_program
 
@@ -88,8 +88,9 @@ class BubblewrapBoxes:
             options += (b"--ro-bind", _staged(_file(job, path)), path)
         pipe = None
         if job.events:
-            pipe = named_pipe(self._directory)
-            descriptors.on_failure(partial(os.unlink, pipe.path))
+            run = RunDirectory(self._directory, plan["identity"])
+            descriptors.on_failure(run.remove)
+            pipe = run.pipe(EVENTS)
             descriptors.on_failure(partial(os.close, pipe.reader))
             view.append((descriptors.give(pipe.pin), _EVENTS, _CONFINED))
             # Held beside the program, so that the other end doesn't end too early.
@@ -108,7 +109,7 @@ class BubblewrapBoxes:
         }
         if pipe is None:
             return descriptors.spawn(plan, None)
-        return descriptors.spawn(plan, pipe.reader, [pipe.path])
+        return descriptors.spawn(plan, pipe.reader, run.names)
 
     def terminate(self, pid: int) -> None:
         inside = [program for init in _children(pid) for program in _children(init)]

@@ -11,15 +11,17 @@ import errno
 import os
 import resource
 import signal
-import threading
+import tempfile
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from conchgo.errors import Failure, InvalidArgument, Unsupported
-from conchgo.paths import VirtualPath, escaped
+from conchgo.paths import VirtualPath, escaped, is_plain_name
 from conchgo.processes.boxes import EVENTS, Ids, Spawn
 from conchgo.processes.interface import Job, Place
-from conchgo.processes.launching import Descriptors, Limits, common_plan, memory_file, root_of
+from conchgo.processes.launching import Descriptors, Limits, common_plan, root_of
+from conchgo.processes.named_files import RunDirectory
 from conchgo.processes.roots import Programs, Root
 from conchgo.processes.seccomp import filter_program
 
@@ -42,21 +44,23 @@ _SCOPES: Final = 0x3
 
 _DEVICES: Final = (b"/dev/null", b"/dev/random", b"/dev/urandom")
 
-#: Numbers of what a job brings along begin here, far from all others.
-_FIRST: Final = 100
+#: The descriptor of a directory with what a job brings along, far from all others, and its path. Some programs resolve
+#: every link in a path themselves, so it is no file of which the descriptor is.
+_NUMBER: Final = 100
+_BESIDE: Final = b"/proc/self/fd/%d/" % _NUMBER
 
 
 class LandlockBoxes:
-    """`Boxes` for a kernel with this version of Landlock, OLDEST or newer."""
+    """`Boxes` for a kernel with this version of Landlock, OLDEST or newer; `directory` is the server's own."""
 
     composes: Final = False
 
-    def __init__(self, version: int, programs: Programs, limits: Limits) -> None:
+    def __init__(self, version: int, programs: Programs, limits: Limits, directory: bytes) -> None:
         self._rights = governed(version)
         self._programs = programs
         self._limits = limits
-        self._numbers: dict[bytes, int] = {}
-        self._lock = threading.Lock()
+        # Others have no way into what is root's.
+        self._directory = os.fsencode(tempfile.gettempdir()) if os.geteuid() == 0 else directory
 
     def missing(self, program: bytes) -> str | None:
         root = self._programs.get(program, "it is not a program that runs in boxes")
@@ -66,9 +70,7 @@ class LandlockBoxes:
         return b"/".join((b".", *path.relative_to(place.binds[0].at)))
 
     def file(self, name: bytes) -> bytes:
-        with self._lock:
-            number = self._numbers.setdefault(name, _FIRST + len(self._numbers))
-        return b"/proc/self/fd/%d" % number
+        return _BESIDE + name
 
     def prepare(self, job: Job, ids: Ids | None) -> Spawn:
         root = root_of(self._programs, job.arguments[0])
@@ -92,39 +94,45 @@ class LandlockBoxes:
             raise Unsupported("a server that is root, and has no user namespaces, needs a uid and a gid for the user")
         directory = descriptors.lend(top)
         writable = _WRITE | (_MAKE_LINK if job.symlinks else 0) if job.place.binds[0].writable else 0
-        for path, content in job.files.items():
-            number = self._number(path)
-            descriptors.give_as(number, memory_file("file", content))
-            plan["keep"].append(number)
-        events = None
-        if job.events:
-            events, writer = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(events, False)
-            descriptors.on_failure(lambda: os.close(events))
-            number = self._number(self.file(EVENTS))
-            descriptors.give_as(number, writer)
-            plan["keep"].append(number)
+        rules = [(directory, _READ | writable), *_system_rules(root)]
+        events, names = None, []
+        if job.files or job.events:
+            run = RunDirectory(self._directory, plan["identity"])
+            descriptors.on_failure(run.remove)
+            run.write({_name(path): content for path, content in job.files.items()})
+            descriptors.give_as(_NUMBER, os.open(run.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            plan["keep"].append(_NUMBER)
+            rules.append((_NUMBER, _READ))
+            if job.events:
+                pipe = run.pipe(EVENTS)
+                descriptors.on_failure(partial(os.close, pipe.reader))
+                rules.append((descriptors.give(pipe.pin), _WRITE_FILE))
+                # Held by the program, so that the other end doesn't end too early.
+                plan["keep"].append(descriptors.give(pipe.writer))
+                events = pipe.reader
+            names = run.names
         plan |= {
-            "rules": [(directory, _READ | writable), *_system_rules(root)],
+            "rules": rules,
             "rights": self._rights,
             "filter": filter_program(symlinks=job.symlinks),
             "directory": directory,
             "executable": root.files[root.program],
             "arguments": list(job.arguments),
         }
-        return descriptors.spawn(plan, events)
-
-    def _number(self, path: bytes) -> int:
-        for name, number in self._numbers.items():
-            if path == self.file(name):
-                return number
-        raise Unsupported(f"without user namespaces, nothing can be shown at {escaped(path)}")
+        return descriptors.spawn(plan, events, names)
 
     def terminate(self, pid: int) -> None:
         _signal(pid, signal.SIGTERM)
 
     def kill(self, pid: int) -> None:
         _signal(pid, signal.SIGKILL)
+
+
+def _name(path: bytes) -> bytes:
+    name = path.removeprefix(_BESIDE)
+    if not path.startswith(_BESIDE) or not is_plain_name(name):
+        raise Unsupported(f"without user namespaces, nothing can be shown at {escaped(path)}")
+    return name
 
 
 def governed(version: int) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from conchgo.processes.interface import Access, Bind, Job, Place
 from conchgo.processes.landlock import OLDEST, LandlockBoxes
 from conchgo.processes.launcher import landlock_version
 from conchgo.processes.launching import SHOWN, Limits
-from conchgo.processes.named_pipe import sweep
+from conchgo.processes.named_files import sweep
 from conchgo.processes.roots import SEARCH, NotInstalled, Programs, find_programs, find_root
 from conchgo.processes.seccomp import machine_known
 
@@ -94,8 +94,8 @@ def _landlock(limits: Limits, directory: bytes, programs: Programs) -> Boxes:
     version = landlock_version()
     if version < OLDEST:
         raise _Impossible(f"the kernel has version {version} of Landlock, and {OLDEST} is needed (Linux 6.2)")
-    _try(LandlockBoxes(version, _trial_root(), limits), Ids(SHOWN, SHOWN), directory)
-    return LandlockBoxes(version, programs, limits)
+    _try(LandlockBoxes(version, _trial_root(), limits, directory), Ids(SHOWN, SHOWN), directory)
+    return LandlockBoxes(version, programs, limits, directory)
 
 
 _TIERS: Final = {Tier.BUBBLEWRAP: _bubblewrap, Tier.LANDLOCK: _landlock}

@@ -22,6 +22,7 @@ from conchgo.processes.interface import Access, Bind, Job, Place
 from conchgo.processes.roots import SEARCH, Root, find_root, libraries
 
 NOBODY = 65534
+_EUID = os.geteuid()
 #: Somebody whom no system knows.
 SOMEBODY = Ids(54321, 54322)
 
@@ -52,6 +53,11 @@ class Who:
         if not self.unprivileged:
             return self.ids is None or os.geteuid() == 0
         return os.geteuid() == 0 and _runs_for_nobody()
+
+    @property
+    def server(self) -> int:
+        """The server's user id."""
+        return NOBODY if self.unprivileged else _EUID
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -137,8 +143,10 @@ class Runner:
 
     @contextmanager
     def _spawned(self, job: Job) -> Iterator[tuple[Spawn, subprocess.Popen[bytes]]]:
-        with patch("os.geteuid", lambda: NOBODY if self.who.unprivileged else _EUID):
+        with patch("os.geteuid", lambda: self.who.server):
             spawn = self.boxes.prepare(job, self.who.ids)
+        for name in spawn.names if self.who.unprivileged else ():
+            os.chown(name, NOBODY, NOBODY)
         try:
             process = _popen(spawn, self.who)
             spawn.close()
@@ -148,9 +156,6 @@ class Runner:
             if spawn.events is not None:
                 os.close(spawn.events)
             spawn.finished()
-
-
-_EUID = os.geteuid()
 
 
 def _popen(spawn: Spawn, who: Who) -> subprocess.Popen[bytes]:

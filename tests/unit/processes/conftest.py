@@ -47,22 +47,30 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-def in_namespaces(who: Who, top: bytes, limits: Limits) -> Runner:
-    bwrap = os.fsencode(require_program("bwrap"))
-    pipes = os.path.dirname(top) + b"/pipes"
-    os.mkdir(pipes, 0o700)
+def runs(who: Who, top: bytes) -> bytes:
+    """The server's own directory."""
+    directory = os.path.dirname(top) + b"/runs"
+    os.mkdir(directory, 0o700)
     if who.unprivileged:
-        os.chown(pipes, NOBODY, NOBODY)
-    return Runner(BubblewrapBoxes(bwrap, PROGRAMS, limits, pipes), who)
+        os.chown(directory, NOBODY, NOBODY)
+    return directory
 
 
 @pytest.fixture
-def under_landlock(who: Who, limits: Limits) -> Runner:
+def in_namespaces(who: Who, runs: bytes, limits: Limits) -> Runner:
+    bwrap = os.fsencode(require_program("bwrap"))
+    return Runner(BubblewrapBoxes(bwrap, PROGRAMS, limits, runs), who)
+
+
+@pytest.fixture
+def under_landlock(who: Who, runs: bytes, limits: Limits, monkeypatch: pytest.MonkeyPatch) -> Runner:
     if landlock_version() < OLDEST:
         pytest.skip("this kernel has no Landlock")
     if os.geteuid() == 0 and who.owner[0] == 0:
         pytest.skip("root is not confined by Landlock alone")
-    return Runner(LandlockBoxes(landlock_version(), PROGRAMS, limits), who)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: who.server)
+        return Runner(LandlockBoxes(landlock_version(), PROGRAMS, limits, runs), who)
 
 
 @pytest.fixture(params=["in_namespaces", "under_landlock"])

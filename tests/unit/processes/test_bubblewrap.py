@@ -150,7 +150,7 @@ def test_what_is_covered_must_be_there_and_nothing_is_made(in_namespaces: Runner
     assert sorted(os.listdir(top)) == ([b"config", b"other"] if link else [])
 
 
-def test_events(in_namespaces: Runner, top: bytes) -> None:
+def test_events(in_namespaces: Runner, top: bytes, runs: bytes) -> None:
     where = in_namespaces.boxes.file(EVENTS).decode()
     script = f"""
 import os
@@ -162,7 +162,7 @@ for text in "one ", "two":
         ran = in_namespaces.python(tree, script, events=True)
 
     assert (ran.events, ran.error) == (b"one two", b"")
-    assert os.listdir(os.path.dirname(top) + b"/pipes") == []
+    assert os.listdir(runs) == []
 
 
 def test_what_makes_no_sense_is_refused(in_namespaces: Runner, top: bytes) -> None:

@@ -78,13 +78,13 @@ def test_none_is_a_choice(tmp_path: Path) -> None:
     assert "processes.tier" in str(finding)
 
 
-def test_pipes_of_killed_servers_are_swept_away(tmp_path: Path) -> None:
+def test_what_killed_servers_left_is_swept_away(tmp_path: Path) -> None:
     gone = os.posix_spawn("/bin/true", ["true"], {})
     os.waitpid(gone, 0)
-    names = [f"events-{pid}-0123456789abcdef" for pid in (gone, os.getpid(), 1)]
-    os.mkdir(tmp_path / "boxes")
+    names = [f"run-{pid}-0123456789abcdef" for pid in (gone, os.getpid(), 1)]
     for name in (*names, "other"):
-        os.mkfifo(tmp_path / "boxes" / name)
+        os.makedirs(tmp_path / "boxes" / name)
+        os.mkfifo(tmp_path / "boxes" / name / "events")
 
     find_boxes("auto", Limits(), str(tmp_path / "boxes"), {})
 
