@@ -41,6 +41,13 @@ class Countable(Protocol):
         """As `Storage.open`."""
         ...
 
+    def still(self, *paths: VirtualPath, alone: bool = True, at_once: bool = False) -> AbstractContextManager[object]:
+        """As `Stillness.still`; where not `alone`, with others who are not either.
+
+        No directory moves meanwhile, and a name is of the same file as long as that is held (`exclusively`).
+        """
+        ...
+
     def remove_found(self, path: VirtualPath, found: FileStat) -> None:
         """As `remove`, if the name is still of what was found there. A file must be held (`exclusively`) by the caller.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import stat as stat_module
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
@@ -196,7 +197,8 @@ class Storage(Protocol):
     """A tree of files.
 
     Every call raises NotFound, NotADirectory, PermissionDenied, NoSpace, ReadOnlyStorage, InvalidPath (a component is
-    too long) or Failure where these apply, and LinkEncountered where a directory on the way is a symbolic link.
+    too long) or Failure where these apply, and LinkEncountered where a directory on the way is a symbolic link. What
+    makes, takes or moves names raises NotBefore while somebody moves a directory there (`Stillness`).
     The root is a directory that is always there: InvalidArgument where it shall be removed, renamed or replaced.
     """
 
@@ -295,6 +297,21 @@ class RenameAcross(Protocol):
 
         Raises:
             CrossStorage: the two have no file system in common.
+        """
+        ...
+
+
+@runtime_checkable
+class Stillness(Protocol):
+    def still(self, *paths: VirtualPath) -> AbstractContextManager[object]:
+        """Keep all others, in every process of this host, from making, taking and moving names where the paths are.
+
+        So what one looks at in there is what one moves. It ends by itself when the process dies. Files that are open
+        may be written to; local users are not held back. What the same thread does meanwhile goes through.
+
+        Raises (when it is entered):
+            NotBefore: others change names; nothing waits here.
+            WouldBlock: the same, at once.
         """
         ...
 

@@ -49,6 +49,7 @@ from conchgo.storage.local_listing import LocalListing
 from conchgo.storage.oserrors import translated
 from conchgo.storage.renaming import remove_inode, rename_new, rename_replacing
 from conchgo.storage.residence import Residence, residence
+from conchgo.storage.tree_lock import Held, TreeLock
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: How an open of a regular file fails where something else was swapped in after the look at the type.
@@ -81,13 +82,14 @@ class LocalStorage:
         with translated():
             top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                self._root = Root(self._open_parent(top, VirtualPath((*below.parts, b"."))))
+                self._root = Root(_readable(self._open_parent(top, VirtualPath((*below.parts, b".")))))
             finally:
                 os.close(top)
             self._device = os.fstat(self._root.descriptor).st_dev
+            self._tree = TreeLock(self._root)
         self._residence = residence(self._root.descriptor)
-        near = self._residence is not Residence.ELSEWHERE
-        self._at_once = LocalAtOnce(self._root, self._residence, self._creator) if near and kernel_tells() else None
+        tells = self._residence is not Residence.ELSEWHERE and kernel_tells()
+        self._at_once = LocalAtOnce(self._root, self._tree, self._residence, self._creator) if tells else None
 
     @property
     def at_once(self) -> LocalAtOnce | None:
@@ -102,19 +104,20 @@ class LocalStorage:
     ) -> LocalFile:
         check_open(read=read, write=write, truncate=truncate)
         access = os.O_RDWR if read and write else os.O_WRONLY if write else os.O_RDONLY
-        with self._at(path) as place:
-            if create is Create.NEW:
-                if path.is_root:
-                    raise AlreadyExists
+        if create is Create.NEW:
+            if path.is_root:
+                raise AlreadyExists
+            with self._changed(path) as place:
                 descriptor = self._creator.file(place, access, mode)
-            else:
+        else:
+            with self._at(path) as place:
                 descriptor = _open_regular(path, place, access)
                 with closed_on_error(descriptor):
                     if truncate:
                         os.ftruncate(descriptor, 0)
-            with closed_on_error(descriptor):
-                # Below the root there may be other file systems.
-                known = os.fstat(descriptor).st_dev == self._device
+        with closed_on_error(descriptor), translated():
+            # Below the root there may be other file systems.
+            known = os.fstat(descriptor).st_dev == self._device
         return LocalFile(descriptor, writable=write, residence=self._residence if known else Residence.ELSEWHERE)
 
     def scan(self, path: VirtualPath) -> LocalListing:
@@ -129,44 +132,54 @@ class LocalStorage:
                 return LocalListing(descriptor)
 
     def mkdir(self, path: VirtualPath, mode: int = 0o777) -> None:
-        with self._at(path) as place:
+        with self._changed(path) as place:
             self._creator.directory(place, mode)
 
     def rmdir(self, path: VirtualPath) -> None:
-        with self._at(path) as place:
+        with self._changed(path) as place:
             os.rmdir(place.name, dir_fd=place.directory)
 
     def remove(self, path: VirtualPath) -> None:
-        with self._at(path) as place:
+        with self._changed(path) as place:
             os.unlink(place.name, dir_fd=place.directory)
 
     def remove_found(self, path: VirtualPath, found: FileStat) -> None:
-        with self._at(path) as place:
+        with self._changed(path) as place:
             if not remove_inode(place, found.identity, found.kind):
                 raise Busy("the file was replaced while it was removed, try again")
 
     def holds(self, file: CountableFile, path: VirtualPath) -> bool:
         return is_held(file, self._root, path, self.lstat)
 
+    def still(self, *_paths: VirtualPath, alone: bool = True, at_once: bool = False) -> Held:
+        return self._tree.held(alone=alone, at_once=at_once)
+
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
-        if old.is_root or new.is_root:
-            raise InvalidArgument("the root can be neither renamed nor replaced")
-        with self._at(old) as source, self._at(new) as target:
-            if replace and old == new:
-                os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
-            else:
-                _rename(source, target, replace=replace)
+        self.rename_to(old, self, new, replace=replace)
 
     def rename_to(self, old: VirtualPath, other: Storage, new: VirtualPath, *, replace: bool) -> None:
         if not isinstance(other, LocalStorage):
             raise CrossStorage
         if old.is_root or new.is_root:
             raise InvalidArgument("the root can be neither renamed nor replaced")
-        with self._at(old) as source, other._at(new) as target:
-            if replace and _is_same_name(source, target):
-                os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
-            else:
-                _rename(source, target, replace=replace)
+        if not self._rename(old, other, new, replace=replace, alone=False):
+            self._rename(old, other, new, replace=replace, alone=True)
+
+    def _rename(self, old: VirtualPath, other: LocalStorage, new: VirtualPath, *, replace: bool, alone: bool) -> bool:
+        """Whether it could be done; a directory is moved `alone` only."""
+        with (
+            self.still(alone=alone),
+            other.still(alone=alone),
+            self._at(old) as source,
+            other._at(new) as target,
+        ):
+            found = os.stat(source.name, dir_fd=source.directory, follow_symlinks=False)
+            if replace and (old == new if other is self else _is_same_name(source, target)):
+                return True
+            if stat.S_ISDIR(found.st_mode) and not alone:
+                return False
+            _rename(source, target, replace=replace)
+            return True
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         check_changes(changes)
@@ -194,11 +207,11 @@ class LocalStorage:
 
     def symlink(self, target: bytes, path: VirtualPath) -> None:
         check_target(target)
-        with self._at(path) as place:
+        with self._changed(path) as place:
             self._creator.link(place, target)
 
     def link(self, existing: VirtualPath, new: VirtualPath) -> None:
-        with self._at(existing) as source, self._at(new) as target:
+        with self.still(alone=False), self._at(existing) as source, self._at(new) as target:
             os.link(
                 source.name,
                 target.name,
@@ -235,6 +248,22 @@ class LocalStorage:
                 yield Place(directory, path.name or b".")
             finally:
                 os.close(directory)
+
+    @contextmanager
+    def _changed(self, path: VirtualPath) -> Iterator[Place]:
+        """As `_at`, where that name is made or taken."""
+        with self._tree.held(alone=False), self._at(path) as place:
+            yield place
+
+
+def _readable(directory: int) -> int:
+    """That O_PATH descriptor, or one that can be locked in its place (`TreeLock`)."""
+    try:
+        descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:
+        return directory
+    os.close(directory)
+    return descriptor
 
 
 def _rename(source: Place, target: Place, *, replace: bool) -> None:

@@ -26,6 +26,7 @@ from conchgo.storage.local_file import LocalFile, is_held
 from conchgo.storage.oserrors import domain_error
 from conchgo.storage.refusing import Refusing
 from conchgo.storage.residence import Residence
+from conchgo.storage.tree_lock import Held, TreeLock
 
 #: No other file system on the way: nobody has looked whether that one is on a disk.
 _RESOLVE: Final = RESOLVE | syscalls.RESOLVE_NO_XDEV | syscalls.RESOLVE_CACHED
@@ -54,9 +55,10 @@ def kernel_tells() -> bool:
 class LocalAtOnce(Refusing):
     """`LocalStorage.at_once`, where its file system keeps its files in memory or on a disk. The root stays open."""
 
-    def __init__(self, root: Root, residence: Residence, creator: Creator) -> None:
+    def __init__(self, root: Root, tree: TreeLock, residence: Residence, creator: Creator) -> None:
         super().__init__(WouldBlock)
         self._root = root
+        self._tree = tree
         self._residence = residence
         self._creator = creator
         self._pin, self._open = _openers()
@@ -100,17 +102,21 @@ class LocalAtOnce(Refusing):
         if path.is_root:
             raise WouldBlock
         try:
-            directory = self._pin(self._root.descriptor, checked(path.parent) or b".")
-            try:
-                descriptor = self._creator.file(Place(directory, path.name), access, mode)
-            finally:
-                os.close(directory)
+            with self._tree.held(alone=False, at_once=True):
+                directory = self._pin(self._root.descriptor, checked(path.parent) or b".")
+                try:
+                    descriptor = self._creator.file(Place(directory, path.name), access, mode)
+                finally:
+                    os.close(directory)
         except OSError as error:
             raise (WouldBlock() if error.errno in _UNSETTLED_PARENT else domain_error(error)) from error
         return LocalFile(descriptor, writable=access != os.O_RDONLY, residence=self._residence)
 
     def remove_found(self, path: VirtualPath, found: FileStat) -> None:
         raise WouldBlock
+
+    def still(self, *_paths: VirtualPath, alone: bool = True, at_once: bool = True) -> Held:
+        return self._tree.held(alone=alone, at_once=at_once)
 
     def holds(self, file: CountableFile, path: VirtualPath) -> bool:
         return is_held(file, self._root, path, self.lstat)

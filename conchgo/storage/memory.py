@@ -7,6 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
 from conchgo.errors import (
@@ -134,6 +135,10 @@ class MemoryStorage:
             if self._find(path).stat().identity != found.identity:
                 raise Busy("the file was replaced while it was removed, try again")
             self.remove(path)
+
+    def still(self, *_paths: VirtualPath, alone: bool = True, at_once: bool = False) -> AbstractContextManager[object]:
+        """It is in one process: the lock of all its calls will do."""
+        return self._lock
 
     def holds(self, file: CountableFile, path: VirtualPath) -> bool:
         return file.stat().nlink > 0

@@ -18,6 +18,7 @@ from conchgo.storage.interface import (
     Listing,
     RangeCopies,
     Space,
+    Stillness,
     Storage,
     StorageFile,
     SymbolicLinks,
@@ -29,7 +30,9 @@ from conchgo.vfs.upload import Upload
 #: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
 _GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})
 
+#: For directories, and for all else: the verb to rename it, and those to replace something by it.
 _RENAME: Final = {True: "rename_dirs", False: "rename_files"}
+_REPLACE: Final = {True: {"overwrite", "delete_dirs"}, False: {"overwrite"}}
 
 
 def verbs_to_change(changes: Attributes) -> set[str]:
@@ -132,7 +135,7 @@ def _not_open_for_writing(*_: object, **__: object) -> NoReturn:
 class Authorised:
     """A storage behind the permissions of one user. It follows no links: `Links` asks again for where they lead."""
 
-    __slots__ = ("_free_space", "_hard_links", "_links", "_permissions", "_setstat", "_storage")
+    __slots__ = ("_free_space", "_hard_links", "_links", "_permissions", "_setstat", "_stillness", "_storage")
 
     def __init__(self, storage: Storage, permissions: Permissions, setstat: SetstatMode = SetstatMode.APPLY) -> None:
         self._storage = storage
@@ -141,6 +144,7 @@ class Authorised:
         self._links = storage if isinstance(storage, SymbolicLinks) else None
         self._hard_links = storage if isinstance(storage, HardLinks) else None
         self._free_space = storage if isinstance(storage, FreeSpace) else None
+        self._stillness = storage if isinstance(storage, Stillness) else None
 
     @property
     def at_once(self) -> Authorised | None:
@@ -200,13 +204,20 @@ class Authorised:
         self._refuse_root(old, new)
         if not any(self._both_allow(verb, old.parent, new.parent) for verb in _RENAME.values()):
             raise PermissionDenied
+        if self._stillness is None or self._all_may_move_alike(old, new):
+            self._rename(old, new, replace=replace)
+            return
+        # What is judged is what moves, whatever others would put there, or into it, meanwhile.
+        with self._stillness.still(old, new):
+            self._rename(old, new, replace=replace)
+
+    def _rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         directory = self._storage.lstat(old).kind is Kind.DIRECTORY
         if not self._both_allow(_RENAME[directory], old.parent, new.parent):
             raise PermissionDenied
         if directory:
             self._require_rename_below(old, new)
-        to_replace = {"overwrite", "delete_dirs"} if directory else {"overwrite"}
-        may_replace = to_replace <= self._permissions.verbs(new.parent)
+        may_replace = _REPLACE[directory] <= self._permissions.verbs(new.parent)
         try:
             # Who may not replace is given a rename that can't: a target that appears meanwhile is safe.
             self._storage.rename(old, new, replace=replace and may_replace)
@@ -284,6 +295,15 @@ class Authorised:
                     raise PermissionDenied
                 if directory:
                     pending.append((source / name, target / name))
+
+    def _all_may_move_alike(self, old: VirtualPath, new: VirtualPath) -> bool:
+        """Whether a directory may be moved just as a file may, with whatever is in it."""
+        there = self._permissions.verbs(new.parent)
+        return (
+            all(self._both_allow(verb, old.parent, new.parent) for verb in _RENAME.values())
+            and (_REPLACE[True] <= there) == (_REPLACE[False] <= there)
+            and self._everything_may_move(old, new)
+        )
 
     def _everything_may_move(self, source: VirtualPath, target: VirtualPath) -> bool:
         """Whether that is so whatever lies below: no rule makes a difference there, and nobody has to look."""

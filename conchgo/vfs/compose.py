@@ -11,6 +11,7 @@ from conchgo.errors import Unsupported
 from conchgo.events.bus import Bus
 from conchgo.events.records import Origin
 from conchgo.paths import ROOT, VirtualPath
+from conchgo.quota.charges import folder_domain
 from conchgo.quota.interface import Charge, Ledger
 from conchgo.quota.throttles import Throttle
 from conchgo.storage.countable import Countable, CountableStorage
@@ -86,11 +87,17 @@ def joined(mounts: Mapping[VirtualPath, Mount], table: MountTable, ledger: Ledge
     """The storages as one tree."""
     storages = {point: mount.storage for point, mount in mounts.items()}
     if ledger is not None and any(mount.charge and mount.charge.domains for mount in mounts.values()):
-        storages = {point: _metered(mount, ledger) for point, mount in mounts.items()}
+        storages = {point: _metered(mount, ledger, crossed=_is_crossed(mounts)) for point, mount in mounts.items()}
     return storages[ROOT] if len(storages) == 1 else Mounted(storages, table)
 
 
-def _metered(mount: Mount, ledger: Ledger) -> Storage:
+def _is_crossed(mounts: Mapping[VirtualPath, Mount]) -> bool:
+    """Whether what lies there may move between charges: not in the home of a user who has no folders."""
+    charge = mounts[ROOT].charge
+    return len(mounts) > 1 or (charge is not None and charge.storage.startswith(folder_domain("")))
+
+
+def _metered(mount: Mount, ledger: Ledger, *, crossed: bool) -> Storage:
     """Also where nobody pays, when others are counted: so that what moves between the two is.
 
     Raises:
@@ -99,7 +106,7 @@ def _metered(mount: Mount, ledger: Ledger) -> Storage:
     charge = mount.charge or _NOBODY
     storage = mount.storage
     if isinstance(storage, Countable):
-        return Metered(cast(CountableStorage, storage), ledger, charge)
+        return Metered(cast(CountableStorage, storage), ledger, charge, crossed=crossed)
     if any(limits.hold for _, limits in charge.domains) and not isinstance(storage, Refusing):
         raise Unsupported("operation unsupported: no quota can be held on that storage")
     return storage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Final
 
@@ -20,6 +21,7 @@ from conchgo.storage.interface import (
     Kind,
     Listing,
     Space,
+    Stillness,
     Storage,
     StorageFile,
     SymbolicLinks,
@@ -103,7 +105,7 @@ class Filtered:
     way to what is allowed in it, but a link of a denied name leads nowhere, and none leads from a denied name on.
     """
 
-    __slots__ = ("_free_space", "_hard_links", "_links", "_names", "_storage", "_without_denied_links")
+    __slots__ = ("_free_space", "_hard_links", "_links", "_names", "_stillness", "_storage", "_without_denied_links")
 
     def __init__(self, storage: Storage, names: Names) -> None:
         self._storage = storage
@@ -112,6 +114,7 @@ class Filtered:
         self._links = storage if isinstance(storage, SymbolicLinks) else None
         self._hard_links = storage if isinstance(storage, HardLinks) else None
         self._free_space = storage if isinstance(storage, FreeSpace) else None
+        self._stillness = storage if isinstance(storage, Stillness) else None
 
     @property
     def at_once(self) -> Filtered | None:
@@ -158,10 +161,17 @@ class Filtered:
         self._use(old)
         self._make(new)
         with self._without_denied_links:
-            # Who puts a directory in a file's place between the two calls has moved it: no system call asks for both.
-            if not self._names.alike_below(old, new) and self._storage.lstat(old).kind is Kind.DIRECTORY:
-                raise PermissionDenied(_OTHER_PATTERNS)
-            self._storage.rename(old, new, replace=replace)
+            if self._names.alike_below(old, new):
+                self._storage.rename(old, new, replace=replace)
+                return
+            # Nobody puts a directory in the place of what is looked at.
+            with self.still(old, new):
+                if self._storage.lstat(old).kind is Kind.DIRECTORY:
+                    raise PermissionDenied(_OTHER_PATTERNS)
+                self._storage.rename(old, new, replace=replace)
+
+    def still(self, *paths: VirtualPath) -> AbstractContextManager[object]:
+        return nullcontext() if self._stillness is None else self._stillness.still(*paths)
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         self._use(path)

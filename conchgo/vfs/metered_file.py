@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import Final
 
 from conchgo.errors import ConchgoError, Failure, NotFound, WouldBlock
 from conchgo.paths import VirtualPath
@@ -15,13 +17,16 @@ from conchgo.vfs.metering import Meter
 from conchgo.vfs.quota_space import within_quota
 from conchgo.vfs.range_copies import able
 
+_ANYWHERE: Final = nullcontext()
+
 
 class MeteredFile:
     """A `StorageFile` at `path` of `storage`.
 
     A write keeps the file to itself while it looks at its size and changes it, also where it stays inside: somebody
     might cut the file in between, and what the write then adds would be nobody's. Whoever grows a file that has left
-    the storage, or has no name left, would pay for it at the wrong place or not at all: that is refused.
+    the storage, or has no name left, would pay for it at the wrong place or not at all: that is refused, and no
+    directory moves meanwhile.
     """
 
     __slots__ = (
@@ -78,14 +83,15 @@ class MeteredFile:
             if grow <= 0:
                 self._file.pwritev(views, offset)
                 return
-            change = self._announced(found, grow, at_once=at_once)
             # Not by way of `_counted`: most uploads are made of this.
-            try:
-                self._file.pwritev(views, offset)
-            except BaseException:
-                self._settle(change, found, grow)
-                raise
-            change.done(found.identity, size=grow, files=0)
+            with self._staying(at_once=at_once):
+                change = self._announced(found, grow, at_once=at_once)
+                try:
+                    self._file.pwritev(views, offset)
+                except BaseException:
+                    self._settle(change, found, grow)
+                    raise
+                change.done(found.identity, size=grow, files=0)
 
     def _pwritev_now(self, views: Sequence[memoryview], offset: int) -> bool:
         try:
@@ -104,12 +110,13 @@ class MeteredFile:
             grow = to + length - found.size
             if grow <= 0:
                 return file.copy_from(source, offset, length, to)
-            change = self._announced(found, grow, at_once=False)
-            try:
-                return file.copy_from(source, offset, length, to)
-            finally:
-                # It may have been less.
-                self._settle(change, found, grow)
+            with self._staying(at_once=False):
+                change = self._announced(found, grow, at_once=False)
+                try:
+                    return file.copy_from(source, offset, length, to)
+                finally:
+                    # It may have been less.
+                    self._settle(change, found, grow)
 
     def _append(self, data: memoryview, *, most: int | None = None) -> None:
         with self._file.exclusively() as found:
@@ -137,20 +144,25 @@ class MeteredFile:
         if not grow or (grow < 0 and not found.nlink):
             work()
             return
-        change = self._announced(found, grow, at_once=at_once)
-        try:
-            work()
-        except BaseException:
-            self._settle(change, found, grow)
-            raise
-        change.done(found.identity, size=grow, files=0)
+        with self._staying(at_once=at_once):
+            change = self._announced(found, grow, at_once=at_once)
+            try:
+                work()
+            except BaseException:
+                self._settle(change, found, grow)
+                raise
+            change.done(found.identity, size=grow, files=0)
+
+    def _staying(self, *, at_once: bool) -> AbstractContextManager[object]:
+        """Meanwhile no directory moves, and the file stays where it is charged."""
+        return self._storage.still(alone=False, at_once=at_once) if self._meter.crossed else _ANYWHERE
 
     def _announced(self, found: FileStat, grow: int, *, at_once: bool) -> Change:
         if not found.nlink:
             raise NotFound("no such file or directory: the file was removed while it was open")
         if not self._storage.holds(self._file, self._path):
             raise Failure("the file was moved to another folder while it was open: open it there")
-        return self._meter.ledger.change(
+        return self._meter.change(
             self._meter.charge,
             self._path,
             identity=found.identity,

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from conchgo.errors import BadHandle, Busy, IsADirectory, NotARegularFile, PermissionDenied
+from conchgo.errors import BadHandle, Busy, IsADirectory, NotADirectory, NotARegularFile, NotFound, PermissionDenied
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change, Charge, Identity, Ledger, Limits
 from conchgo.storage.countable import CountableFile, CountableStorage
-from conchgo.storage.interface import Create, FileStat
+from conchgo.storage.interface import Create, FileStat, Storage
 from conchgo.storage.links import LinkEncountered
 
 T = TypeVar("T")
@@ -21,10 +21,14 @@ _TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Counts what changes at one charge."""
+    """Counts what changes at one charge.
+
+    `crossed`: what lies there may be moved to other charges, and come from there, by this session or by others.
+    """
 
     ledger: Ledger
     charge: Charge
+    crossed: bool = True
 
     @property
     def lending(self) -> Charge:
@@ -34,6 +38,11 @@ class Meter:
     @property
     def is_limited(self) -> bool:
         return any(limits.hold for _, limits in self.charge.domains)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody pays, and nothing that lies there can be anything to somebody who does."""
+        return not (self.charge.domains or self.crossed)
 
     def change(
         self,
@@ -98,6 +107,11 @@ class Held:
         self._file = file
         self.found = found
 
+    @property
+    def stays(self) -> bool:
+        """Whether it is held, so that nobody takes its names."""
+        return self._file is not None
+
     def settling(self, change: Change, work: Callable[[], T]) -> T:
         """Do `work`, which may take a name from the file, and count it as gone if that was the last one."""
         left = self.found.nlink
@@ -121,10 +135,10 @@ def hold(storage: CountableStorage, path: VirtualPath, until: ExitStack) -> Held
         try:
             file = storage.open(path, read=not write, write=write, create=Create.NEVER)
             until.callback(file.close)
-            found = until.enter_context(file.exclusively())
-            if storage.lstat(path).identity != found.identity:
+            held = until.enter_context(file.exclusively())
+            if storage.lstat(path).identity != held.identity:
                 raise replaced_meanwhile()
-            return Held(file, found)
+            return Held(file, held)
         except (PermissionDenied, BadHandle):
             continue
         except LinkEncountered as met:
@@ -134,6 +148,14 @@ def hold(storage: CountableStorage, path: VirtualPath, until: ExitStack) -> Held
         except (IsADirectory, NotARegularFile):
             raise replaced_meanwhile() from None
     return Held(None, storage.lstat(path))
+
+
+def found(storage: Storage, path: VirtualPath) -> FileStat | None:
+    """What is there, if anything can be."""
+    try:
+        return storage.lstat(path)
+    except (NotFound, NotADirectory):
+        return None
 
 
 def retried(work: Callable[[], T]) -> T:

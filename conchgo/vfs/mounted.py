@@ -8,6 +8,7 @@ mounts are there even where no storage has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Final, TypeVar
 
 from conchgo.errors import (
@@ -34,6 +35,7 @@ from conchgo.storage.interface import (
     Listing,
     RenameAcross,
     Space,
+    Stillness,
     Storage,
     StorageFile,
     SymbolicLinks,
@@ -55,7 +57,7 @@ _NO_DIRECTORY: Final = (NotFound, NotADirectory, LinkEncountered)
 class _Mount:
     """A storage, where it is mounted, and its abilities: to ask for these at each call would take too long."""
 
-    __slots__ = ("_depth", "across", "hard_links", "links", "point", "space", "storage")
+    __slots__ = ("_depth", "across", "hard_links", "links", "point", "space", "stillness", "storage")
 
     def __init__(self, point: VirtualPath, storage: Storage) -> None:
         self.point = point
@@ -64,6 +66,7 @@ class _Mount:
         self.hard_links = storage if isinstance(storage, HardLinks) else None
         self.across = storage if isinstance(storage, RenameAcross) else None
         self.space = storage if isinstance(storage, FreeSpace) else None
+        self.stillness = storage if isinstance(storage, Stillness) else None
         self._depth = len(point.parts)
 
     def inside(self, path: VirtualPath) -> VirtualPath:
@@ -153,6 +156,15 @@ class Mounted:
                 source.across.rename_to(there, target.storage, here, replace=replace)
         except LinkEncountered as met:
             raise self._met(source if (*met.link.parts, *met.rest) == there.parts else target, met) from None
+
+    @contextmanager
+    def still(self, *paths: VirtualPath) -> Iterator[None]:
+        with ExitStack() as until:
+            for path in paths:
+                mount = self._mount(path)
+                if mount.stillness is not None:
+                    until.enter_context(mount.stillness.still(mount.inside(path)))
+            yield
 
     def set_attributes(self, path: VirtualPath, changes: Attributes, *, link: bool = False) -> None:
         """Of a mount only the times: who may use it is for its administrator to say."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from conchgo.errors import ConchgoError, CrossStorage
+from conchgo.errors import CrossStorage
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
 from conchgo.storage.interface import Kind, Storage
@@ -28,10 +28,6 @@ class Moved:
         """What it holds, before it is moved to another domain."""
         return NOTHING
 
-    def content_there(self, found: Usage) -> Usage:
-        """What it holds where it is now, if `found` was in it before."""
-        return found
-
 
 class MovedFile(Moved):
     is_counted = True
@@ -49,24 +45,24 @@ class MovedFile(Moved):
 
 
 class MovedDirectory(Moved):
+    """While its storage is still: nobody changes what it holds, from the look at it until it is counted."""
+
     is_counted = True
 
-    def __init__(self, source: Storage, old: VirtualPath, target: Storage, new: VirtualPath) -> None:
-        self._source = source
-        self._old = old
-        self._target = target
-        self._new = new
+    def __init__(self, storage: Storage, path: VirtualPath) -> None:
+        self._storage = storage
+        self._path = path
 
     def content(self) -> Usage:
         """Raises CrossStorage where a file in it has several names."""
-        return _content_below(self._source, self._old, alone=True)
-
-    def content_there(self, found: Usage) -> Usage:
-        """Others may have changed it between the look and the move."""
-        try:
-            return _content_below(self._target, self._new, alone=False)
-        except ConchgoError:
-            return found
+        size = files = 0
+        for _, entry in walk(self._storage, self._path):
+            if entry.stat is not None and entry.stat.kind is Kind.FILE:
+                if entry.stat.nlink > 1:
+                    raise _has_names()
+                size += entry.stat.size
+                files += 1
+        return Usage(size, files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +89,18 @@ class Move:
             undo.callback(entered.cancel)
             left = self._leaving(crosses)
             undo.callback(left.cancel)
-            there = NOTHING
 
             def move() -> None:
                 """What comes is counted before what makes room for it, or nobody would count it for a moment."""
-                nonlocal there
                 work()
-                there = self.moved.content_there(content) if crosses else NOTHING
-                entered.done(self.moved.identity, size=there.size, files=there.files)
+                entered.done(self.moved.identity, size=content.size, files=content.files)
 
             if replaced is None:
                 move()
             else:
                 self.target.taking(self.new, replaced, move)
             undo.pop_all()
-        left.done(self.moved.identity, size=-there.size, files=-there.files)
+        left.done(self.moved.identity, size=-content.size, files=-content.files)
 
     def _crosses(self) -> bool:
         """Whether it counts elsewhere afterwards."""
@@ -141,17 +134,6 @@ class Move:
             links=1 if crosses and self.moved.identity is not None else 0,
             moves=True,
         )
-
-
-def _content_below(storage: Storage, directory: VirtualPath, *, alone: bool) -> Usage:
-    size = files = 0
-    for _, entry in walk(storage, directory):
-        if entry.stat is not None and entry.stat.kind is Kind.FILE:
-            if alone and entry.stat.nlink > 1:
-                raise _has_names()
-            size += entry.stat.size
-            files += 1
-    return Usage(size, files)
 
 
 def _has_names() -> CrossStorage:

@@ -9,7 +9,7 @@ directly in every mode.
 from __future__ import annotations
 
 import stat
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
 from conchgo.errors import (
@@ -33,6 +33,7 @@ from conchgo.storage.interface import (
     Kind,
     Listing,
     Space,
+    Stillness,
     Storage,
     StorageFile,
     SymbolicLinks,
@@ -62,6 +63,7 @@ class Uploads:
         "_hard_links",
         "_links",
         "_rules",
+        "_stillness",
         "_storage",
         "_waits",
         "_whole",
@@ -79,6 +81,7 @@ class Uploads:
         self._links = storage if isinstance(storage, SymbolicLinks) else None
         self._hard_links = storage if isinstance(storage, HardLinks) else None
         self._free_space = storage if isinstance(storage, FreeSpace) else None
+        self._stillness = storage if isinstance(storage, Stillness) else None
 
     @property
     def at_once(self) -> Uploads | None:
@@ -202,6 +205,9 @@ class Uploads:
             for upload in pending:
                 upload.removed = True
                 self._atomic.discard(upload)
+
+    def still(self, *paths: VirtualPath) -> AbstractContextManager[object]:
+        return nullcontext() if self._stillness is None else self._stillness.still(*paths)
 
     def rename(self, old: VirtualPath, new: VirtualPath, *, replace: bool) -> None:
         if not (self._atomic or self._direct):

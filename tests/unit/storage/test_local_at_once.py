@@ -18,6 +18,7 @@ from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.local_at_once import LocalAtOnce, kernel_tells
 from conchgo.storage.residence import Residence
+from conchgo.storage.tree_lock import TreeLock
 from tests.contract.storage.helpers import descriptors, outcome, p, put
 from tests.unit.storage.identity import ordinary_user
 
@@ -108,7 +109,7 @@ def test_what_may_wait_is_left_to_a_thread(at_once: LocalAtOnce, root: bytes, na
 def in_memory(root: bytes, at_once: LocalAtOnce, tree: None) -> Iterator[LocalAtOnce]:
     """The tree, as if nothing there waited for a device."""
     top = Root(os.open(root, os.O_PATH | os.O_DIRECTORY))
-    yield LocalAtOnce(top, Residence.MEMORY, Creator(0o022, None))
+    yield LocalAtOnce(top, TreeLock(top), Residence.MEMORY, Creator(0o022, None))
     top.close()
 
 
@@ -174,7 +175,7 @@ def test_another_file_system_on_the_way_is_left_to_a_thread() -> None:
 
     for path in (b"/proc", b"/proc/version"):
         with pytest.raises(WouldBlock):
-            LocalAtOnce(root, Residence.DISK, Creator(0o022, None)).lstat(p(path))
+            LocalAtOnce(root, TreeLock(root), Residence.DISK, Creator(0o022, None)).lstat(p(path))
     root.close()
 
 

@@ -44,11 +44,12 @@ class View:
     uploads: UploadRules = field(default_factory=UploadRules)
     ledger: Ledger | None = None
     charge: Charge | None = None
+    charges: Mapping[bytes, Charge] = field(default_factory=dict)
 
     @property
     def fs(self) -> Filesystem:
         bus = Bus(self.events.append)
-        folders = {p(path): Mount(storage) for path, storage in self.folders.items()}
+        folders = {p(path): Mount(storage, self.charges.get(path)) for path, storage in self.folders.items()}
         mounts = {p(b"/"): Mount(self.storage, self.charge), **folders}
         table = MountTable(mounts, shared=folders)
         permissions, names = Permissions.parse(self.rules), Names(FilePatterns.parse(self.patterns))

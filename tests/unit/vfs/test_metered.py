@@ -632,24 +632,6 @@ def test_storages_without_the_ability_are_across(storage: Any, tmp_path: Any) ->
     assert outcome(lambda: one.storage.rename_to(p(b"/a"), other.plain, p(b"/a"), replace=False)) is CrossStorage
 
 
-def test_what_changes_while_a_directory_moves_is_counted_where_it_is(
-    local: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    two = Two(local)
-    two.home.storage.mkdir(p(b"/d"))
-    two.home.put(b"/d/a", b"12345")
-    move = LocalStorage.rename_to
-
-    def late(*arguments: Any, **how: Any) -> None:
-        monkeypatch.undo()
-        two.home.put(b"/d/late", b"123")
-        move(*arguments, **how)
-
-    monkeypatch.setattr(LocalStorage, "rename_to", late)
-    two.move(b"/d", b"/d")
-    assert two.used == ((0, 0), (8, 2))
-
-
 # statvfs.
 
 
