@@ -36,7 +36,10 @@ class Peer:
             raise Fatal
         self.failed = True
         if answer[0] == messages.WARNING:
-            await self.console.read_line()
+            try:
+                await self.console.read_line()
+            except EOFError:
+                raise Fatal from None
             return False
         if answer[0] == messages.ERROR:
             raise Fatal

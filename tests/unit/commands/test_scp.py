@@ -413,6 +413,15 @@ def test_a_client_that_leaves_in_a_tree_leaves_nothing_open(home, answers) -> No
     assert descriptors() == before
 
 
+@pytest.mark.parametrize("answers", [b"", b"\0\1", b"\0\1no", b"\0\2", b"\0\7", b"\0\0"])
+def test_answers_that_end_too_early_or_are_none(home, answers) -> None:
+    (home / "file").write_bytes(b"x")
+    scp = source(home, "file")
+    scp.say(answers)
+    assert scp.finish() == 1
+    assert scp.channel.complaints == []
+
+
 def test_a_client_that_says_no_gets_the_next_file(home) -> None:
     for name in "ab":
         (home / name).write_bytes(name.encode())
