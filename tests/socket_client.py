@@ -17,7 +17,7 @@ from tests.unit.sftp.harness import INIT, NO_ATTRIBUTES, Reply, split
 
 #: Seconds after which what must come has not come.
 PATIENCE = 60
-WINDOW_ADJUST, CHANNEL_DATA = 93, 94
+WINDOW_ADJUST, CHANNEL_DATA, CHANNEL_CLOSE = 93, 94, 97
 MAX_WINDOW = 2**32 - 1
 #: Of one CHANNEL_DATA: what servers take.
 _PIECE = 32 * 1024
@@ -63,12 +63,20 @@ class SocketClient:
 
     def sftp(self, *, window: int = MAX_WINDOW, max_packet: int = 2**15) -> int:
         """An SFTP channel that has greeted if its window allows it; its number at the server."""
+        channel = self._start(b"subsystem", b"sftp", window, max_packet)
+        self.send(channel, INIT)
+        return channel
+
+    def command(self, line: bytes, *, window: int = MAX_WINDOW) -> int:
+        """A channel that was told to run a command line; its number at the server."""
+        return self._start(b"exec", line, window, 2**15)
+
+    def _start(self, request: bytes, what: bytes, window: int, max_packet: int) -> int:
         before = len(self.client.received(91))
         self.client.open_session(number=before, window=window, max_packet=max_packet)
         self.until(lambda: len(self.client.received(91)) > before)
         (channel,) = struct.unpack(">4xL", self.client.received(91)[-1][:8])
-        self.client.channel_request(channel, b"subsystem", NS(b"sftp"))
-        self.send(channel, INIT)
+        self.client.channel_request(channel, request, NS(what))
         return int(channel)
 
     def send(self, channel: int, data: bytes) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
@@ -103,27 +104,31 @@ class _Checksum:
         """Compare what one check file says."""
         counts = {"good": 0, "bad": 0, "unreadable": 0, "malformed": 0}
         number = 0
-        async for text in self._lines(source):
-            number += 1
-            if number % _TURN == 0:
-                await self._call.files.give_way()
-            # Complaints wait for nobody: who does not read them is asked for no more lines.
-            await self._console.writable()
-            if not text or text.startswith(b"#"):
-                continue
-            expected = self._parser.line(text)
-            if expected is None:
-                counts["malformed"] += 1
-                if options.warn:
-                    self._complain(f"{source}: {number}", f"improperly formatted {self._tag} checksum line", fail=False)
-                continue
-            outcome, word = await self._compared(expected, options)
-            if outcome is None:
-                continue
-            counts[outcome] += 1
-            if not options.status and not (outcome == "good" and options.quiet):
-                await self._console.write(checksum_lines.outcome(expected.name, word))
+        # Closed here, not by the garbage collector, which waits for nothing.
+        async with aclosing(self._lines(source)) as lines:
+            async for text in lines:
+                number += 1
+                if number % _TURN == 0:
+                    await self._call.files.give_way()
+                # Complaints wait for nobody: who does not read them is asked for no more lines.
+                await self._console.writable()
+                if text and not text.startswith(b"#"):
+                    await self._check_line(text, f"{source}: {number}", counts, options)
         self._sum_up(source, counts, options)
+
+    async def _check_line(self, text: bytes, place: str, counts: dict[str, int], options: Namespace) -> None:
+        expected = self._parser.line(text)
+        if expected is None:
+            counts["malformed"] += 1
+            if options.warn:
+                self._complain(place, f"improperly formatted {self._tag} checksum line", fail=False)
+            return
+        outcome, word = await self._compared(expected, options)
+        if outcome is None:
+            return
+        counts[outcome] += 1
+        if not options.status and not (outcome == "good" and options.quiet):
+            await self._console.write(checksum_lines.outcome(expected.name, word))
 
     async def _compared(self, expected: checksum_lines.Line, options: Namespace) -> tuple[str | None, str]:
         try:
@@ -177,23 +182,24 @@ class _Checksum:
                 _update(digest, data)
         return digest.hexdigest()
 
-    async def _lines(self, source: str) -> AsyncIterator[bytes]:
+    async def _lines(self, source: str) -> AsyncGenerator[bytes, None]:
         """The lines of a check file; the last may lack its end. Raises InvalidArgument where one is too long."""
         left = b""
-        async for chunk in self._input_chunks() if source == _INPUT else self._file_chunks(source):
-            *lines, left = (left + chunk).split(b"\n")
-            for line in lines:
-                yield line
-            if len(left) > MAX_LINE:
-                raise InvalidArgument(f"a line is longer than {MAX_LINE} bytes")
+        async with aclosing(self._input_chunks() if source == _INPUT else self._file_chunks(source)) as chunks:
+            async for chunk in chunks:
+                *lines, left = (left + chunk).split(b"\n")
+                for line in lines:
+                    yield line
+                if len(left) > MAX_LINE:
+                    raise InvalidArgument(f"a line is longer than {MAX_LINE} bytes")
         if left:
             yield left
 
-    async def _input_chunks(self) -> AsyncIterator[bytes]:
+    async def _input_chunks(self) -> AsyncGenerator[bytes, None]:
         while data := await self._console.read(MAX_LINE):
             yield bytes(data)
 
-    async def _file_chunks(self, name: str) -> AsyncIterator[bytes]:
+    async def _file_chunks(self, name: str) -> AsyncGenerator[bytes, None]:
         files = self._call.files
         path = files.path(name)
         file = await files.do(lambda filesystem: filesystem.open(path, _READ))

@@ -12,6 +12,8 @@ from typing import Any, Final
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
+from conchgo.commands.program import CommandProgram
+from conchgo.edge.console import Console
 from conchgo.edge.pools import Pool
 from conchgo.service.server import Parts, Server
 from conchgo.sftp.engine import Engine
@@ -26,7 +28,17 @@ from conchgo.storage.local_file import LocalFile
 _REST: Final = 0.25
 
 #: What lives as long as a connection, a channel or a handle does.
-_COUNTED: Final = (ServerTransport, GatheringSocket, SessionChannel, Engine, OpenHandle, LocalFile, LocalStorage)
+_COUNTED: Final = (
+    ServerTransport,
+    GatheringSocket,
+    SessionChannel,
+    Engine,
+    CommandProgram,
+    Console,
+    OpenHandle,
+    LocalFile,
+    LocalStorage,
+)
 
 
 @dataclass(frozen=True)
