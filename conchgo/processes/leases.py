@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from twisted.logger import Logger
-
-from conchgo.errors import ConchgoError, QuotaExceeded
+from conchgo.errors import QuotaExceeded
 from conchgo.paths import VirtualPath
+from conchgo.processes.baselines import Area, Baselines
 from conchgo.processes.interface import Place
-from conchgo.processes.sight import Sight, difference, look
-from conchgo.quota.interface import Charge, Ledger, Limits, Room, Usage, Work
-from conchgo.storage.interface import Storage
+from conchgo.quota.interface import Change, Charge, Ledger, Limits, Room, Usage
 from conchgo.vfs.compose import View
-
-_log: Final = Logger()
 
 #: Of what is left, the part that others are given who wait for some; and the least.
 _SHARE: Final = 16
@@ -24,15 +18,6 @@ _LEAST: Final = 2**20
 
 #: Where no limit holds.
 _ENDLESS: Final = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """What a program may write to in one storage: `top` is a path there."""
-
-    storage: Storage
-    top: VirtualPath
-    charge: Charge
 
 
 def areas(place: Place, view: View) -> list[Area]:
@@ -49,21 +34,15 @@ def areas(place: Place, view: View) -> list[Area]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Worked:
-    area: Area
-    work: Work
-    before: Sight
-
-
 class ProgramLease:
     """A `Lease`. `begin` and `settle` block; all else is for the reactor thread."""
 
-    def __init__(self, ledger: Ledger, areas: list[Area], want: int | None) -> None:
+    def __init__(self, ledger: Ledger, baselines: Baselines, areas: list[Area], want: int | None) -> None:
         self._ledger = ledger
+        self._baselines = baselines
         self._areas = areas
         self._want = want
-        self._worked: list[_Worked] = []
+        self._begun: list[tuple[Area, Change]] = []
         self._room: Room | None = None
         self._asked: Usage | None = None
         self._limits = _limits(areas)
@@ -103,31 +82,30 @@ class ProgramLease:
             NotBefore, Failure: as `Ledger.change`.
             PermissionDenied, Failure: what is there can't be counted.
         """
-        for area in self._areas[len(self._worked) :]:
+        for area in self._areas[len(self._begun) :]:
             work = self._ledger.work(area.charge, area.top)
             try:
-                before = look(area.storage, area.top)
+                self._baselines.join(self._ledger, area)
             except BaseException:
-                work.done(size=0, files=0, certain=True)
+                work.cancel()
                 raise
-            self._worked.append(_Worked(area, work, before))
+            self._begun.append((area, work))
         if self._limits and self._room is None:
             self._room = self._reserved()
 
     def settle(self) -> None:
         """Count what is there now, and give back the room. Never raises."""
-        worked, self._worked = self._worked, []
-        for one in worked:
-            more, certain = Usage(max(0, self._size), max(0, self._files)), False
-            try:
-                more, certain = difference(one.before, look(one.area.storage, one.area.top))
-                certain = certain and one.work.is_alone()
-            except ConchgoError as error:
-                _log.warn("what a program wrote is to be counted anew: {reason}", reason=error.text)
+        begun, self._begun = self._begun, []
+        for area, work in begun:
+            more, certain = self._baselines.leave(area)
+            if more is None:
+                more = Usage(self._size, self._files)
             if not certain:
                 # Others may have told of some of it already: too much rather than too little, until all is counted.
                 more = Usage(max(0, more.size), max(0, more.files))
-            one.work.done(size=more.size, files=more.files, certain=certain)
+            work.done(None, size=more.size, files=more.files)
+            if not certain:
+                self._ledger.doubt({area.charge.storage})
         room, self._room = self._room, None
         if room is not None:
             room.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -16,6 +16,7 @@ from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import Cancelled
 from conchgo.events.records import Event
 from conchgo.paths import VirtualPath
+from conchgo.processes.baselines import Baselines
 from conchgo.processes.boxes import Boxes, Ids, Spawn
 from conchgo.processes.guard import Guard, Tolls
 from conchgo.processes.interface import Access, Ending, Job, Place, Wire
@@ -46,6 +47,7 @@ class Machinery:
     running: Running
     reactor: Any
     seconds: float | None = None
+    baselines: Baselines = field(default_factory=Baselines)
 
 
 class SessionProcesses:
@@ -63,6 +65,7 @@ class SessionProcesses:
         self._running = machinery.running
         self._reactor = machinery.reactor
         self._seconds = machinery.seconds
+        self._baselines = machinery.baselines
         self._view = view
         self._work = work
         self._runner = runner
@@ -92,7 +95,7 @@ class SessionProcesses:
         paid, ledger = areas(place, self._view), self._view.ledger
         if not paid or ledger is None:
             return None
-        lease = ProgramLease(ledger, paid, want)
+        lease = ProgramLease(ledger, self._baselines, paid, want)
         try:
             await self._work.hop(lease.begin)
         except BaseException:

@@ -24,8 +24,8 @@ class Asked(NamedTuple):
     need: Usage
     links: int
     moves: bool
-    #: It is for what nobody has announced.
-    reserves: bool = False
+    #: It is for what nobody announces: for room, or for a program.
+    quiet: bool = False
 
 
 class Account:

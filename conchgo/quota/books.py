@@ -163,6 +163,8 @@ class Book:
     answered_at: float = 0.0
     serial: int = -1
     foreign: bool = True
+    #: How often others were found there.
+    foreigners: int = 0
     #: Until the change of that number others may have been there too.
     foreign_until: int = 0
     #: Used since the last flush.
@@ -325,6 +327,7 @@ class Book:
         self.serial, self.foreign, self.answered_at = answer.serial, answer.foreign, now
         if answer.foreign:
             self.foreign_until = latest
+            self.foreigners += 1
         if entry.closes:
             return
         self.closed = False

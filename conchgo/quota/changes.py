@@ -1,12 +1,14 @@
-"""What the durable ledger gives to those who announce: changes, room, and a program's work."""
+"""What the durable ledger gives to those who announce changes, hold room, or watch what others do."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+from conchgo.paths import VirtualPath
 from conchgo.quota.asking import Account, Asked
-from conchgo.quota.interface import Identity, Usage
+from conchgo.quota.interface import Beside, Identity, Usage
+from conchgo.quota.watching import Place
 
 if TYPE_CHECKING:
     from conchgo.quota.durable import DurableLedger
@@ -25,6 +27,10 @@ class DurableChange:
         self.asked = asked
         self.payload = payload
         self.began = time.time()
+
+    @property
+    def path(self) -> VirtualPath:
+        return VirtualPath.parse(self.asked.path)
 
     def done(self, identity: Identity | None, *, size: int, files: int) -> None:
         self._end(identity, size, files, changed=True)
@@ -65,19 +71,24 @@ class DurableRoom:
         self._ledger.keep(self._change, Usage(size, files))
 
 
-class DurableWork:
-    """A `Work`."""
+class DurableWatch:
+    """A `Watch`."""
 
-    __slots__ = ("_change", "_ledger")
+    __slots__ = ("_domain", "_foreigners", "_ledger", "_place")
 
-    def __init__(self, ledger: DurableLedger, change: DurableChange) -> None:
+    def __init__(self, ledger: DurableLedger, domain: str, place: Place, foreigners: int) -> None:
         self._ledger = ledger
-        self._change = change
+        self._domain = domain
+        self._place = place
+        self._foreigners = foreigners
+
+    def beside(self) -> Beside:
+        return self._ledger.beside(self._place)
 
     def is_alone(self) -> bool:
-        return self._ledger.is_undisturbed(self._change)
+        disturbed, foreigners = self._ledger.disturbances(self._place, self._domain)
+        before, self._foreigners = self._foreigners, foreigners
+        return not disturbed and foreigners == before
 
-    def done(self, *, size: int, files: int, certain: bool) -> None:
-        self._change.done(None, size=size, files=files)
-        if not certain:
-            self._ledger.doubt(self._change.asked.charge.storage)
+    def end(self) -> None:
+        self._ledger.unwatch(self._place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from typing import Final, NoReturn
 
@@ -21,13 +21,13 @@ from conchgo.paths import ROOT, VirtualPath
 from conchgo.quota import sql
 from conchgo.quota.asking import RECALL, Account, Asked
 from conchgo.quota.books import NOTHING, Book, Entry, Seen, Shelf
-from conchgo.quota.changes import DurableChange, DurableRoom, DurableWork
-from conchgo.quota.interface import Change, Charge, Identity, Room, Usage, Work
+from conchgo.quota.changes import DurableChange, DurableRoom, DurableWatch
+from conchgo.quota.interface import Beside, Change, Charge, Identity, Room, Usage, Watch
 from conchgo.quota.journal import Journal
 from conchgo.quota.records import MOVED, Doubt, Intent, Mark, Outcome, Payer
 from conchgo.quota.recovery import Look
 from conchgo.quota.settling import join, leave, settle_dead
-from conchgo.quota.watching import Watches
+from conchgo.quota.watching import Place, Watches
 
 #: Seconds without a heartbeat after which nothing more may be used: the others may soon take this owner for dead.
 FENCE: Final = 25.0
@@ -82,6 +82,8 @@ class DurableLedger:
         self._number = 0
         self._uncertain: set[str] = set()
         self._watches = Watches()
+        #: Where programs work, by the numbers of their changes.
+        self._works: dict[int, tuple[str, VirtualPath]] = {}
         self._failing_since: float | None = None
         self._retry_at = self._funeral_at = 0.0
         try:
@@ -128,17 +130,28 @@ class DurableLedger:
         return self._change(Asked(charge, bytes(path), identity, before, need, links, moves), at_once=at_once)
 
     def reserve(self, charge: Charge, size: int, files: int) -> Room:
-        asked = Asked(charge, bytes(ROOT), None, 0, Usage(size, files), 0, moves=False, reserves=True)
+        asked = Asked(charge, bytes(ROOT), None, 0, Usage(size, files), 0, moves=False, quiet=True)
         return DurableRoom(self, self._change(asked))
 
-    def work(self, charge: Charge, path: VirtualPath) -> Work:
-        change = self._change(Asked(charge, bytes(path), None, 0, NOTHING, 0, moves=True))
+    def work(self, charge: Charge, path: VirtualPath) -> Change:
+        change = self._change(Asked(charge, bytes(path), None, 0, NOTHING, 0, moves=True, quiet=True))
         with self._lock:
-            self._watches.begin(change, charge.storage, path)
-            for other in self._open.values():
-                if other is not change and not other.asked.reserves:
-                    self._watches.met(other.asked.charge.storage, other.asked.path, moves=other.asked.moves)
-        return DurableWork(self, change)
+            self._works[change.number] = charge.storage, path
+            for place in self._watches:
+                place.worked(charge.storage, path)
+        return change
+
+    def watch(self, charge: Charge, path: VirtualPath) -> Watch:
+        place = Place(charge.storage, path)
+        with self._lock:
+            for change in self._open.values():
+                if not change.asked.quiet:
+                    place.begun(change.asked.charge.storage, change.path, moves=change.asked.moves)
+            for storage, there in self._works.values():
+                place.worked(storage, there)
+            self._watches.begin(place)
+            book = self._books.get(charge.storage)
+            return DurableWatch(self, charge.storage, place, _UNKNOWN if book is None else book.foreigners)
 
     def _change(self, asked: Asked, *, at_once: bool = False) -> DurableChange:
         charge = asked.charge
@@ -199,7 +212,10 @@ class DurableLedger:
         asked, number = change.asked, change.number
         at = time.time()
         with self._lock:
-            self._watches.end(change)
+            self._works.pop(number, None)
+            if self._watches and not asked.quiet:
+                for place in self._watches:
+                    place.ended(asked.charge.storage, change.path, size, files)
             if self._open.pop(number, None) is None:
                 # It began before the others took this owner for dead: they have settled what it had.
                 self._uncertain.update(domain for domain, _ in asked.charge.domains)
@@ -223,24 +239,36 @@ class DurableLedger:
         if many:
             self.wake()
 
-    def is_undisturbed(self, change: DurableChange) -> bool:
-        """Whether nobody else was where a `work` was announced: the books know of this process, and ask of others."""
-        book = change.account.counted
+    def beside(self, place: Place) -> Beside:
+        """What was done where a `watch` is."""
+        with self._lock:
+            return place.beside
+
+    def disturbances(self, place: Place, domain: str) -> tuple[bool, int]:
+        """Whether anything else has happened there since this was last asked, and how often others were in the domain.
+
+        The database is asked for them.
+        """
         with self._database, suppress(sql.Forgotten):
             self._prepare()
             with self._lock:
-                if change.number not in self._open or self._watches.is_disturbed(change):
-                    return False
-                book.changed = True
+                book = self._books.get(domain)
+                if book is not None:
+                    book.changed = True
             self._tell(self._clock())
             with self._lock:
-                return not book.closed and book.foreign_until < change.number
-        return False
+                disturbed, place.disturbed = place.disturbed, False
+                return disturbed or book is None or book.closed, 0 if book is None else book.foreigners
+        return True, 0
 
-    def doubt(self, domain: str) -> None:
-        """It is to be counted anew."""
+    def unwatch(self, place: Place) -> None:
+        """Idempotent."""
         with self._lock:
-            self._uncertain.add(domain)
+            self._watches.end(place)
+
+    def doubt(self, domains: Set[str]) -> None:
+        with self._lock:
+            self._uncertain |= domains
 
     def calls(self, change: DurableChange) -> int:
         """How often other workers have asked for room that it holds."""
@@ -272,8 +300,9 @@ class DurableLedger:
         change = self._open[number] = DurableChange(self, number, account, asked, payload)
         for book, shelf in account.pairs:
             book.take(number, shelf, need, asked, now)
-        if self._watches and not asked.reserves:
-            self._watches.met(asked.charge.storage, path, moves=moves)
+        if self._watches and not asked.quiet:
+            for place in self._watches:
+                place.begun(asked.charge.storage, change.path, moves=moves)
         return change
 
     def _negotiated(self, asked: Asked, now: float) -> DurableChange:

@@ -5,6 +5,7 @@ Sizes are apparent sizes in bytes, files are regular files; an inode counts once
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -84,23 +85,33 @@ class Room(Protocol):
         ...
 
 
-class Work(Protocol):
-    """What a program does to all that lies at a path: it announces nothing. Exactly one call of `done` ends it."""
+class Beside(NamedTuple):
+    """What was announced at a place since it is watched: how often something began or ended, how many go on, and how
+    much more is there through those that ended."""
+
+    steps: int
+    open: int
+    more: Usage
+
+
+class Watch(Protocol):
+    """On what lies at a path of a storage, where programs work."""
+
+    def beside(self) -> Beside:
+        """What others have done there, in this process."""
+        ...
 
     def is_alone(self) -> bool:
-        """Whether surely nobody else has changed anything there since it began, in any worker. Blocks.
+        """Whether that is surely all since this was last asked. Blocks.
+
+        It is not where something was moved there, or another worker or a program further up or down was at work.
 
         Raises:
             Failure: the database did not answer.
         """
         ...
 
-    def done(self, *, size: int, files: int, certain: bool) -> None:
-        """So many bytes and files are there more than before; where that is not `certain` all is counted anew, soon.
-
-        Never raises.
-        """
-        ...
+    def end(self) -> None: ...
 
 
 class Ledger(Protocol):
@@ -154,9 +165,17 @@ class Ledger(Protocol):
         """Hold room in all domains of the charge. Raises as `change`."""
         ...
 
-    def work(self, charge: Charge, path: VirtualPath) -> Work:
-        """Announce that a program begins to work on what lies at `path` of the charge's storage. Raises as `change`.
+    def work(self, charge: Charge, path: VirtualPath) -> Change:
+        """Announce that a program begins to work on what lies at `path` of the charge's storage, and below.
 
-        Should its process die, the domain is counted anew.
+        Should its process die, all of the domain is counted anew. Raises as `change`.
         """
+        ...
+
+    def watch(self, charge: Charge, path: VirtualPath) -> Watch:
+        """Watch what lies there, where somebody has announced `work`."""
+        ...
+
+    def doubt(self, domains: Set[str]) -> None:
+        """What is known of them is uncertain: they are to be counted anew. Never raises."""
         ...

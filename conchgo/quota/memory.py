@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from conchgo.errors import Busy, NotBefore
 from conchgo.paths import ROOT, VirtualPath
-from conchgo.quota.interface import Change, Charge, Identity, Limits, Room, Usage, Work
+from conchgo.quota.interface import Beside, Change, Charge, Identity, Limits, Room, Usage, Watch
 from conchgo.quota.scans import MOVED, Tallied
 from conchgo.quota.tally import Correction, inode_key
 from conchgo.quota.waiting import PATIENCE, Queue, fits, refuse
-from conchgo.quota.watching import Watches
+from conchgo.quota.watching import Place, Watches
 
 #: What a scan hears of a change, if that is to it.
 _Heard = Correction | None
@@ -26,12 +26,14 @@ _PAUSE: Final = 0.05
 class _Account:
     """What is used of one domain, and reserved of its limits by open changes."""
 
-    __slots__ = ("counted", "files", "held_files", "held_size", "open", "queue", "scan", "size")
+    __slots__ = ("counted", "files", "held_files", "held_size", "open", "queue", "scan", "size", "works")
 
     def __init__(self) -> None:
         self.counted = False
         #: Changes of what counts here.
         self.open: dict[_MemoryChange, VirtualPath] = {}
+        #: Of programs.
+        self.works: dict[_MemoryChange, VirtualPath] = {}
         self.scan: _MemoryScan | None = None
         self.size = self.files = 0
         self.held_size = self.held_files = 0
@@ -78,7 +80,7 @@ class MemoryLedger:
         before: int = 0,
         moves: bool = False,
         *,
-        reserves: bool = False,
+        quiet: bool = False,
     ) -> _MemoryChange:
         with self._lock:
             accounts = [(self._account(domain), limits) for domain, limits in charge.domains]
@@ -88,29 +90,36 @@ class MemoryLedger:
                 account.held_size += need.size
                 account.held_files += need.files
             counted = self._account(charge.storage)
-            change = _MemoryChange(self, counted, [account for account, _ in accounts], need, identity, before, moves)
-            if not reserves:
+            change = _MemoryChange(
+                self, charge.storage, counted, [account for account, _ in accounts], need, identity, before, moves
+            )
+            if not quiet:
                 counted.open[change] = path
-                if self._watches:
-                    self._watches.met(charge.storage, bytes(path), moves=moves)
+                for place in self._watches:
+                    place.begun(charge.storage, path, moves=moves)
         return change
 
     def reserve(self, charge: Charge, size: int, files: int) -> Room:
-        return _MemoryRoom(self, self._change(charge, ROOT, Usage(size, files), reserves=True))
+        return _MemoryRoom(self, self._change(charge, ROOT, Usage(size, files), quiet=True))
 
-    def work(self, charge: Charge, path: VirtualPath) -> Work:
-        change = self._change(charge, path, Usage(0, 0), moves=True)
+    def work(self, charge: Charge, path: VirtualPath) -> Change:
+        change = self._change(charge, path, Usage(0, 0), moves=True, quiet=True)
         with self._lock:
-            self._watches.begin(change, charge.storage, path)
-            for other, there in change.counted.open.items():
-                if other is not change:
-                    self._watches.met(charge.storage, bytes(there), moves=other.moves)
-        return _MemoryWork(self, change, charge.storage)
+            change.counted.works[change] = path
+            for place in self._watches:
+                place.worked(charge.storage, path)
+        return change
 
-    def is_undisturbed(self, change: _MemoryChange) -> bool:
-        """Of what was announced by `work`."""
+    def watch(self, charge: Charge, path: VirtualPath) -> Watch:
+        place = Place(charge.storage, path)
         with self._lock:
-            return not self._watches.is_disturbed(change)
+            account = self._account(charge.storage)
+            for change, there in account.open.items():
+                place.begun(charge.storage, there, moves=change.moves)
+            for there in account.works.values():
+                place.worked(charge.storage, there)
+            self._watches.begin(place)
+        return _MemoryWatch(self._lock, self._watches, place)
 
     def is_wanted(self, change: _MemoryChange) -> bool:
         """Whether somebody waits for room that it holds."""
@@ -138,15 +147,19 @@ class MemoryLedger:
             account.size, account.files = found
             account.counted = True
 
-    def end(self, change: _MemoryChange, size: int, files: int, heard: _Heard) -> None:
+    def end(self, change: _MemoryChange, size: int, files: int, heard: _Heard, *, arrives: bool = False) -> None:
         """A change has ended. Only the first time: it counts once."""
         counted = change.counted
         with self._lock:
             if change.ended:
                 return
             change.ended = True
-            counted.open.pop(change, None)
-            self._watches.end(change)
+            path = counted.open.pop(change, None)
+            if path is None:
+                counted.works.pop(change, None)
+            else:
+                for place in self._watches:
+                    place.ended(change.domain, path, size, files)
             counted.size += size
             counted.files += files
             if counted.scan is not None and heard is not None:
@@ -207,11 +220,12 @@ class MemoryLedger:
 
 
 class _MemoryChange:
-    __slots__ = ("_before", "_identity", "_ledger", "accounts", "counted", "ended", "held", "moves")
+    __slots__ = ("_before", "_identity", "_ledger", "accounts", "counted", "domain", "ended", "held", "moves")
 
     def __init__(
         self,
         ledger: MemoryLedger,
+        domain: str,
         counted: _Account,
         accounts: Sequence[_Account],
         held: Usage,
@@ -220,6 +234,7 @@ class _MemoryChange:
         moves: bool,
     ) -> None:
         self._ledger = ledger
+        self.domain = domain
         self.counted = counted
         self.accounts = accounts
         self._identity = identity
@@ -264,21 +279,26 @@ class _MemoryRoom:
         self._ledger.keep(self._change, Usage(size, files))
 
 
-class _MemoryWork:
-    """A `Work`."""
+class _MemoryWatch:
+    """A `Watch`."""
 
-    def __init__(self, ledger: MemoryLedger, change: _MemoryChange, domain: str) -> None:
-        self._ledger = ledger
-        self._change = change
-        self._domain = domain
+    def __init__(self, lock: threading.Lock, watches: Watches, place: Place) -> None:
+        self._lock = lock
+        self._watches = watches
+        self._place = place
+
+    def beside(self) -> Beside:
+        with self._lock:
+            return self._place.beside
 
     def is_alone(self) -> bool:
-        return self._ledger.is_undisturbed(self._change)
+        with self._lock:
+            disturbed, self._place.disturbed = self._place.disturbed, False
+            return not disturbed
 
-    def done(self, *, size: int, files: int, certain: bool) -> None:
-        self._change.done(None, size=size, files=files)
-        if not certain:
-            self._ledger.forget(self._domain)
+    def end(self) -> None:
+        with self._lock:
+            self._watches.end(self._place)
 
 
 class _MemoryScan:

@@ -1,36 +1,68 @@
-"""Who changes what beside a program that announces nothing: afterwards nobody can tell whose which change was."""
+"""What others do beside a program, which announces nothing: that is not the program's, and must not count twice."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from conchgo.paths import VirtualPath
+from conchgo.quota.interface import Beside, Usage
+
+
+class Place:
+    """What lies at a path of a storage, or below."""
+
+    __slots__ = ("_files", "_open", "_path", "_size", "_steps", "_storage", "disturbed")
+
+    def __init__(self, storage: str, path: VirtualPath) -> None:
+        self._storage = storage
+        self._path = path
+        self._steps = self._open = self._size = self._files = 0
+        #: Something else has happened than changes that were announced each.
+        self.disturbed = False
+
+    @property
+    def beside(self) -> Beside:
+        return Beside(self._steps, self._open, Usage(self._size, self._files))
+
+    def begun(self, storage: str, path: VirtualPath, *, moves: bool) -> None:
+        """Somebody changes something. Of what moves within a storage it is not announced where to: it may be here."""
+        if storage == self._storage:
+            self.disturbed |= moves
+            if path.is_within(self._path):
+                self._steps += 1
+                self._open += 1
+
+    def ended(self, storage: str, path: VirtualPath, size: int, files: int) -> None:
+        if storage == self._storage and path.is_within(self._path):
+            self._steps += 1
+            self._open -= 1
+            self._size += size
+            self._files += files
+
+    def worked(self, storage: str, path: VirtualPath) -> None:
+        """Another program. Those that work at the same path are looked at together."""
+        if storage == self._storage and path != self._path:
+            self.disturbed |= path.is_within(self._path) or self._path.is_within(path)
 
 
 class Watches:
-    """On what lies at a path of a storage, or below. A ledger has one of these, and holds its lock meanwhile."""
+    """The places that are watched. A ledger has one of these, and holds its lock meanwhile."""
 
-    __slots__ = ("_disturbed", "_places")
+    __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self._places: dict[object, tuple[str, VirtualPath]] = {}
-        self._disturbed: set[object] = set()
+        self._places: list[Place] = []
 
     def __bool__(self) -> bool:
         return bool(self._places)
 
-    def begin(self, watch: object, storage: str, path: VirtualPath) -> None:
-        self._places[watch] = storage, path
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places)
 
-    def end(self, watch: object) -> None:
+    def begin(self, place: Place) -> None:
+        self._places.append(place)
+
+    def end(self, place: Place) -> None:
         """Idempotent."""
-        self._places.pop(watch, None)
-        self._disturbed.discard(watch)
-
-    def is_disturbed(self, watch: object) -> bool:
-        return watch in self._disturbed
-
-    def met(self, storage: str, path: bytes, *, moves: bool) -> None:
-        """Somebody changes what is there; who moves a directory moves all that is in it."""
-        there = VirtualPath.parse(path)
-        for watch, (watched, top) in self._places.items():
-            if storage == watched and (there.is_within(top) or (moves and top.is_within(there))):
-                self._disturbed.add(watch)
+        if place in self._places:
+            self._places.remove(place)

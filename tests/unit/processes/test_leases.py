@@ -6,7 +6,8 @@ from unittest import TestCase
 
 from conchgo.errors import NotBefore, QuotaExceeded
 from conchgo.paths import VirtualPath
-from conchgo.processes.leases import Area, ProgramLease
+from conchgo.processes.baselines import Area, Baselines
+from conchgo.processes.leases import ProgramLease
 from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.interface import Create
@@ -22,6 +23,7 @@ class LeaseTests(TestCase):
     def setUp(self) -> None:
         self.now = 0.0
         self.ledger = MemoryLedger(lambda: self.now)
+        self.baselines = Baselines()
         self.directories: dict[str, bytes] = {}
 
     def area(self, domain: str, *rows: tuple[str, Limits], used: Usage = NOTHING, top: str = "/") -> Area:
@@ -36,7 +38,7 @@ class LeaseTests(TestCase):
         return self.area(HOME, (HOME, Limits(size, files)), top=top)
 
     def begun(self, *areas: Area, want: int | None = None) -> ProgramLease:
-        lease = ProgramLease(self.ledger, list(areas), want)
+        lease = ProgramLease(self.ledger, self.baselines, list(areas), want)
         lease.begin()
         return lease
 
@@ -100,12 +102,12 @@ class LeaseTests(TestCase):
             area = self.home(1000, 5)
             self.ledger.count(HOME, usage)
             with self.assertRaises(QuotaExceeded):
-                ProgramLease(self.ledger, [area], None).begin()
+                ProgramLease(self.ledger, self.baselines, [area], None).begin()
 
     def test_what_others_hold_is_left_to_them(self) -> None:
         area = self.home(1000)
         room = self.ledger.reserve(area.charge, 600, 0)
-        lease = ProgramLease(self.ledger, [area], None)
+        lease = ProgramLease(self.ledger, self.baselines, [area], None)
         for _ in range(300):
             try:
                 lease.begin()
@@ -146,15 +148,67 @@ class LeaseTests(TestCase):
         lease.settle()
         self.assertEqual(self.used(), (15, 2))
 
-    def test_others_beside_are_a_reason_to_count_anew(self) -> None:
+    def test_others_beside_count_for_themselves(self) -> None:
         area = self.home(top="/repo")
         self.write("repo/a", 1)
         self.ledger.count(HOME, Usage(1, 1))
         lease = self.begun(area, want=100)
         self.upload(area, "/repo/other", 10)
+        self.write("repo/b", 5)
+        self.metered(area).remove(VirtualPath.parse(b"/repo/a"))
         lease.settle()
-        self.assertIsNone(self.used())
+        self.assertEqual(self.used(), (15, 2))
+
+    def test_who_is_at_it_when_all_is_looked_at_is_a_reason_to_count_anew(self) -> None:
+        for at_end in (False, True):
+            area = self.home(top="/repo")
+            self.write("repo/a", 1)
+            lease = self.begun(area, want=100) if at_end else None
+            open_change = self.ledger.change(area.charge, area.top / b"x", identity=None, before=0, files=1)
+            lease = lease or self.begun(area, want=100)
+            if not at_end:
+                open_change.done(None, size=0, files=1)
+            lease.settle()
+            self.assertTrue(self.ledger.needs(HOME))
+            open_change.cancel()
+
+    def test_what_is_moved_there_is_a_reason_to_count_anew(self) -> None:
+        area = self.home(top="/repo")
+        self.write("repo/a", 1)
+        self.write("elsewhere", 1)
+        lease = self.begun(area, want=100)
+        self.metered(area).rename(VirtualPath((b"elsewhere",)), area.top / b"b", replace=False)
+        lease.settle()
         self.assertTrue(self.ledger.needs(HOME))
+
+    def test_several_programs_in_one_directory_are_counted_together(self) -> None:
+        area = self.home(top="/repo")
+        self.write("repo/a", 1)
+        self.ledger.count(HOME, Usage(1, 1))
+        first = self.begun(area, want=100)
+        self.write("repo/b", 10)
+        second = self.begun(area, want=100)
+        self.write("repo/c", 20)
+        first.settle()
+        self.assertEqual(self.used(), (31, 3))
+        self.write("repo/d", 40)
+        second.settle()
+        self.assertEqual(self.used(), (71, 4))
+        third = self.begun(area, want=100)
+        third.settle()
+        self.assertEqual(self.used(), (71, 4))
+
+    def test_a_program_further_down_is_a_reason_to_count_anew(self) -> None:
+        for top, other in (("/repo", "/repo/deep"), ("/repo/deep", "/repo")):
+            area = self.home(top=top)
+            self.write("repo/deep/a", 1)
+            lease = self.begun(area, want=100)
+            below = self.begun(Area(area.storage, VirtualPath.parse(other.encode()), area.charge), want=100)
+            lease.settle()
+            self.assertTrue(self.ledger.needs(HOME))
+            self.ledger.count(HOME, NOTHING)
+            below.settle()
+            self.assertTrue(self.ledger.needs(HOME))
 
     def test_a_file_that_has_names_elsewhere_may_be_there_still(self) -> None:
         area = self.home(top="/repo")
@@ -176,7 +230,7 @@ class LeaseTests(TestCase):
     def test_no_change_is_left_open(self) -> None:
         area = self.home(10)
         self.ledger.count(HOME, Usage(10, 0))
-        lease = ProgramLease(self.ledger, [area], None)
+        lease = ProgramLease(self.ledger, self.baselines, [area], None)
         with self.assertRaises(QuotaExceeded):
             lease.begin()
         lease.settle()
@@ -186,7 +240,9 @@ class LeaseTests(TestCase):
         self.assertEqual(self.used(), (10, 0))
 
     def upload(self, area: Area, path: str, size: int) -> None:
-        storage = Metered(area.storage, self.ledger, area.charge)  # type: ignore[arg-type]
-        file = storage.open(VirtualPath.parse(path.encode()), read=False, write=True, create=Create.NEW)
+        file = self.metered(area).open(VirtualPath.parse(path.encode()), read=False, write=True, create=Create.NEW)
         file.pwritev([memoryview(bytes(size))], 0)
         file.close()
+
+    def metered(self, area: Area) -> Metered:
+        return Metered(area.storage, self.ledger, area.charge)  # type: ignore[arg-type]
