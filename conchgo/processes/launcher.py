@@ -12,6 +12,7 @@ descriptor after standard error is a file with the plan, a marshalled dictionary
   governs (of files, network, scopes). None: no Landlock. `filter`: a seccomp program to install, or None.
 - `directory`: a descriptor of the directory to start in, or None.
 - `keep`: descriptors that the program gets. `limits`: rlimits by their number. `umask`.
+- `server`: the process whose end is ours too.
 - `executable`, `arguments`, `environment`: what is executed at the end.
 
 What fails is told in one line on standard error, with `conchgo-box: ` before it, and ends it with status 1.
@@ -115,6 +116,8 @@ def _confine(plan: dict) -> None:  # type: ignore[type-arg]
     _checked("no_new_privs", _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _checked("ambient capabilities", _libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0))
     _checked("the death signal", _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
+    if os.getppid() != plan["server"]:
+        raise Trouble("the server has ended")
     # Python ignores both. A file that gets too large shall be an error that the program can tell of.
     _libc.signal(_SIGPIPE, _SIG_DFL)
     _libc.signal(_SIGXFSZ, _SIG_IGN)

@@ -107,6 +107,7 @@ def common_plan(job: Job, ids: Ids | None, limits: Limits) -> dict[str, Any]:
     if job.file_size is not None:
         rlimits[resource.RLIMIT_FSIZE] = job.file_size
     return {
+        "server": os.getpid(),
         "identity": _identity(ids),
         "shown": SHOWN,
         "layers": None,

@@ -423,7 +423,6 @@ while True:
 def test_killed_is_all_of_it(runner: Runner, tree: Place, top: bytes) -> None:
     with open(top + b"/alive", "wb"):
         pass
-    os.chmod(top + b"/alive", 0o666)
     os.chown(top + b"/alive", *runner.who.owner)
 
     def kill(pid: int) -> None:
@@ -433,6 +432,24 @@ def test_killed_is_all_of_it(runner: Runner, tree: Place, top: bytes) -> None:
     ran = runner.python(tree, FAMILY, during=kill)
 
     assert ran.status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    assert is_quiet(top + b"/alive")
+
+
+@pytest.mark.parametrize(("runner", "children"), [("in_namespaces", 2), ("under_landlock", 0)], indirect=["runner"])
+def test_it_ends_with_its_server(runner: Runner, tree: Place, top: bytes, children: int) -> None:
+    """Without namespaces only the program itself does at once; what it started loses its pipes."""
+    with open(top + b"/alive", "wb"):
+        pass
+    os.chown(top + b"/alive", *runner.who.owner)
+    server = os.fork()
+    if server == 0:
+        # In a thread of its own a program would end with that thread.
+        runner.python(tree, FAMILY.replace("range(2)", f"range({children})"))
+        os._exit(0)
+    wait_for(top + b"/ready%d" % children, top + b"/ready0")
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)
+
     assert is_quiet(top + b"/alive")
 
 
