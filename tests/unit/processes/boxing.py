@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +15,17 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
 from conchgo.paths import VirtualPath
 from conchgo.processes import launcher
 from conchgo.processes.boxes import Boxes, Ids, Spawn
 from conchgo.processes.interface import Access, Bind, Job, Place
+from conchgo.processes.launching import Limits
 from conchgo.processes.roots import SEARCH, Root, find_root, libraries
+from conchgo.processes.tiers import find_boxes
 
 NOBODY = 65534
 _EUID = os.geteuid()
@@ -38,6 +44,18 @@ def python_root() -> Root:
     modules = [module for directory in directories for module in glob.glob(directory + b"/lib-dynload/_ctypes.*")]
     needed = {*directories, *(library for module in modules for library in libraries(module))}
     return Root(root.program, {**root.files, **{path: path for path in needed}})
+
+
+def require_namespaces() -> None:
+    """Skip the test where the system allows none (in many containers, for instance)."""
+    if re.search("cannot be made|not permitted|denied", _reason()):
+        pytest.skip(_reason())
+
+
+@cache
+def _reason() -> str:
+    with tempfile.TemporaryDirectory() as directory:
+        return find_boxes("bubblewrap", Limits(), directory, {}).reason
 
 
 @dataclass(frozen=True)

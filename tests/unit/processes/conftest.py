@@ -14,7 +14,7 @@ from conchgo.processes.landlock import OLDEST, LandlockBoxes
 from conchgo.processes.launcher import landlock_version
 from conchgo.processes.launching import Limits
 from tests.programs import require_program
-from tests.unit.processes.boxing import NOBODY, WHO, Runner, Who, python_root
+from tests.unit.processes.boxing import NOBODY, WHO, Runner, Who, python_root, require_namespaces
 
 PROGRAMS = {b"python3": python_root()}
 
@@ -59,6 +59,7 @@ def runs(who: Who, top: bytes) -> bytes:
 @pytest.fixture
 def in_namespaces(who: Who, runs: bytes, limits: Limits) -> Runner:
     bwrap = os.fsencode(require_program("bwrap"))
+    require_namespaces()
     return Runner(BubblewrapBoxes(bwrap, PROGRAMS, limits, runs), who)
 
 

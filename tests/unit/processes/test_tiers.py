@@ -11,6 +11,7 @@ from conchgo.processes import bubblewrap, landlock, launcher, tiers
 from conchgo.processes.launching import Limits
 from conchgo.processes.tiers import Tier, find_boxes
 from tests.programs import require_program
+from tests.unit.processes.boxing import require_namespaces
 
 
 def descriptors() -> set[str]:
@@ -27,6 +28,7 @@ def found(directory: Path, wanted: str = "auto") -> tiers.Finding:
 
 def test_the_best_one_that_works(tmp_path: Path) -> None:
     require_program("bwrap")
+    require_namespaces()
     finding = found(tmp_path)
 
     assert (finding.tier, finding.reason) == (Tier.BUBBLEWRAP, "")
@@ -57,6 +59,7 @@ def test_a_tier_that_does_not_work_is_not_taken(tmp_path: Path, monkeypatch: pyt
 
 def test_what_the_box_says_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_program("bwrap")
+    require_namespaces()
     monkeypatch.setattr(bubblewrap, "_TREE", b"tree/missing")
     assert "conchgo-box: what is to be covered is not there" in found(tmp_path, "bubblewrap").reason
 
