@@ -11,6 +11,7 @@ from twisted.plugin import getPlugins
 
 from conchgo.commands import checksums, help, trees, where  # noqa: A004 - the name that users type
 from conchgo.commands.command import Command, ICommand
+from conchgo.commands.git import command as git
 from conchgo.commands.scp import command as scp
 
 _log = Logger()
@@ -21,6 +22,7 @@ BUILT_IN: Final[tuple[Command, ...]] = (
     *checksums.COMMANDS,
     *trees.COMMANDS,
     scp.COMMAND,
+    *git.COMMANDS,
 )
 
 #: Stands for every command.

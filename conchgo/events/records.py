@@ -69,5 +69,7 @@ ACTIONS: Final = frozenset(
         "shell",
         "exec",
         "copy",
+        "fetch",
+        "push",
     }
 )

@@ -47,6 +47,7 @@ class ProgramLease:
         self._asked: Usage | None = None
         self._limits = _limits(areas)
         self._size = self._files = 0
+        self._held = Usage(0, 0)
 
     @property
     def left(self) -> int | None:
@@ -62,12 +63,17 @@ class ProgramLease:
         self._size += size
         self._files += files
 
+    def hold(self, size: int, files: int) -> None:
+        self._held = Usage(size, files)
+
     def share(self, lower: Callable[[], None]) -> None:
         """Give back some of it where others wait; `lower` holds the program to what is left before they have it."""
         room = self._room
         if room is None or not room.is_wanted():
             return
-        kept = Usage(room.size - _part(self.left), room.files - _part(self.files_left, 1))
+        kept = Usage(
+            room.size - _part(self.left, self._held.size), room.files - _part(self.files_left, self._held.files, 1)
+        )
         given = Usage(room.size - kept.size, room.files - kept.files)
         self.spent(*given)
         lower()
@@ -151,6 +157,7 @@ def _limits(areas: list[Area]) -> Mapping[str, Limits]:
     return {domain: limits for domain, limits in _all_domains(areas).items() if limits.hold}
 
 
-def _part(left: int | None, least: int = _LEAST) -> int:
-    """What of it is given to others."""
-    return 0 if left is None or left <= 0 else min(max(left // _SHARE, least), (left + 1) // 2)
+def _part(left: int | None, held: int, least: int = _LEAST) -> int:
+    """What of it is given to others, who get nothing of what is held."""
+    free = 0 if left is None else left - held
+    return 0 if free <= 0 else min(max(free // _SHARE, least), (free + 1) // 2)

@@ -77,6 +77,10 @@ class SessionProcesses:
     def max_file_size(self) -> int | None:
         return self._view.uploads.max_size
 
+    @property
+    def composes(self) -> bool:
+        return self._boxes.composes
+
     async def place(self, path: VirtualPath, access: Access) -> Place:
         self._check()
         self._runner.hold()

@@ -39,6 +39,10 @@ class Lease(Protocol):
         """The program has made these (fewer, where negative), as far as one knows: what is left is less."""
         ...
 
+    def hold(self, size: int, files: int) -> None:
+        """So much of what is left is needed for what is being written: nobody else is given it."""
+        ...
+
     def share(self, lower: Callable[[], None]) -> None:
         """For the guard: where others wait for room, hold the program to less (`lower`), and let them have the rest."""
         ...
@@ -54,6 +58,11 @@ class Processes(Protocol):
     @property
     def max_file_size(self) -> int | None:
         """The most bytes that one file may get by an upload; None: any number."""
+        ...
+
+    @property
+    def composes(self) -> bool:
+        """Whether something can be shown in another's place: `Job.files` that are in the place, `Job.empty`."""
         ...
 
     async def place(self, path: VirtualPath, access: Access) -> Place:

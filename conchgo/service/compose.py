@@ -19,6 +19,7 @@ from conchgo.accounts.sql import SQLAccountStore
 from conchgo.accounts.store import AccountStore
 from conchgo.auth.checker import Checker
 from conchgo.commands.command import Command
+from conchgo.commands.settings import DEFAULTS, CommandSettings
 from conchgo.database.owners import Owner
 from conchgo.edge.pools import Pool
 from conchgo.errors import Failure
@@ -37,7 +38,7 @@ from conchgo.quota.transfers import MemoryTransferCounter, TransferCounter
 from conchgo.quota.transfers_sql import SQLTransferCounter
 from conchgo.service.accounts import make_directory, open_database
 from conchgo.service.algorithms import algorithm_set
-from conchgo.service.commands import enabled_commands
+from conchgo.service.commands import command_settings, enabled_commands
 from conchgo.service.errors import StartError
 from conchgo.service.handover import private_texts
 from conchgo.service.limits import file_limit
@@ -110,6 +111,7 @@ def compose(
         commands=enabled_commands(settings.commands.enabled),
         boxes=_boxes(settings),
         program_time=settings.processes.time_limit,
+        settings_of_commands=command_settings(settings),
         umask=int(settings.users.umask, 8),
         base_directory=settings.users.base_directory,
         audit=audit,
@@ -155,6 +157,7 @@ def assemble(
     commands: Mapping[str, Command] | None = None,
     boxes: Boxes | None = None,
     program_time: float = 0,
+    settings_of_commands: CommandSettings = DEFAULTS,
     umask: int,
     grace_time: float,
     base_directory: str = "/",
@@ -204,6 +207,7 @@ def assemble(
         reactor=reactor,
         commands=commands,
         machinery=None if boxes is None else Machinery(boxes, running, reactor, program_time or None),
+        command_settings=settings_of_commands,
     )
     checker = Checker(store, database, passwords, time.time)
     factory = ServerFactory(

@@ -82,6 +82,13 @@ def _path(text: str) -> str:
     return text
 
 
+def _branch(text: str) -> str:
+    """A name that git takes, of the plain ones (git-check-ref-format(1))."""
+    if not re.fullmatch(r"[A-Za-z0-9_]+(?:[-/.][A-Za-z0-9_]+)*", text) or text.endswith(".lock"):
+        raise ValueError(f"{text!r} is no plain name of a branch, like main or release/1.x")
+    return text
+
+
 def _off_or_seconds(value: float) -> float:
     if 0 < value < 1:
         raise ValueError("0 (never) or at least 1 second is wanted")
@@ -157,6 +164,12 @@ class ServiceSection(Section):
 
 class CommandsSection(Section):
     enabled: Names = None
+    strict_permissions: bool = False
+
+
+class GitSection(Section):
+    create_on_push: bool = False
+    default_branch: Annotated[str, AfterValidator(_branch)] = "main"
 
 
 class ProcessesSection(Section):
@@ -192,6 +205,7 @@ class Settings(BaseSettings):
     quota: QuotaSection = QuotaSection()
     commands: CommandsSection = CommandsSection()
     processes: ProcessesSection = ProcessesSection()
+    git: GitSection = GitSection()
     service: ServiceSection = ServiceSection()
     log: LogSection = LogSection()
     threads: ThreadsSection = ThreadsSection()
@@ -230,6 +244,7 @@ class Settings(BaseSettings):
             quota=self.quota,
             commands=self.commands,
             processes=self.processes,
+            git=self.git,
             log=self.log.model_copy(
                 update={"file": below(self.log.file), "audit_file": below(self.log.audit_file)},
             ),

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from conchgo.commands.program import CommandProgram
 from conchgo.edge.console import Console
 from conchgo.edge.pools import Pool
+from conchgo.quota.memory import MemoryLedger
 from conchgo.service.server import Parts, Server
 from conchgo.sftp.engine import Engine
 from conchgo.sftp.handles import OpenHandle
@@ -103,6 +104,11 @@ class Answerer:
 
     def pools(self) -> None:
         self._answer([_described(pool) for pool in self._parts.pools])
+
+    def usages(self) -> None:
+        """What is used of each quota, as (bytes, files)."""
+        (ledger,) = (thing for thing in gc.get_objects() if type(thing) is MemoryLedger)
+        self._answer({domain: tuple(ledger.usage(domain) or ()) for domain in ledger._accounts})
 
     def connections(self) -> None:
         self._answer([_connected(transport) for transport in self._parts.factory.transports])

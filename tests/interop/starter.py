@@ -35,7 +35,7 @@ class Setup:
     """What to serve, and how. `ssh` and `transfers` hold keys of the configuration's sections.
 
     The logs are made in `state`. `commands` are those that are on (None: the usual ones), `host_keys` are private keys
-    in PEM that the server has besides the one that all tests know.
+    in PEM that the server has besides the one that all tests know. `tier` is how programs are kept in.
     """
 
     state: str
@@ -48,6 +48,8 @@ class Setup:
     folders: tuple[Folder, ...] = ()
     commands: tuple[str, ...] | None = None
     transfers: Mapping[str, Any] = field(default_factory=dict)
+    git: Mapping[str, Any] = field(default_factory=dict)
+    tier: str = "auto"
 
 
 def start(setup: Setup) -> tuple[BaseProcess, int, Connection]:
@@ -74,6 +76,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     from twisted.internet import reactor
 
     from conchgo.accounts.memory import MemoryAccountStore
+    from conchgo.commands.settings import CommandSettings, GitSettings
     from conchgo.commands.table import enabled
     from conchgo.events.audit import AuditLog
     from conchgo.quota.memory import MemoryLedger
@@ -103,6 +106,8 @@ def _run(setup: Setup, pipe: Connection) -> None:
         threads=ThreadsSection(),
         transfers=TransfersSection(**setup.transfers),
         commands=enabled(setup.commands),
+        boxes=None if setup.commands is None else _boxes(setup),
+        settings_of_commands=CommandSettings(git=GitSettings(**setup.git)),
         umask=setup.umask,
         grace_time=setup.grace_time,
         audit=AuditLog(os.path.join(setup.state, "audit")),
@@ -116,3 +121,10 @@ def _run(setup: Setup, pipe: Connection) -> None:
     Answerer(reactor, server, pipe)
     reactor.callWhenRunning(pipe.send, server.ports[0].getHost().port)
     reactor.run()
+
+
+def _boxes(setup: Setup) -> Any:
+    from conchgo.processes.launching import Limits
+    from conchgo.processes.tiers import find_boxes
+
+    return find_boxes(setup.tier, Limits(umask=setup.umask), os.path.join(setup.state, "boxes")).boxes

@@ -15,17 +15,21 @@ from conchgo.commands.git.repository import Repository, located, looked_at, step
 from conchgo.commands.programs import exit_status, placed, require_all, required
 from conchgo.errors import ConchgoError, NotFound, Unsupported
 from conchgo.paths import VirtualPath
-from conchgo.processes.interface import Access, Job, Place
+from conchgo.processes.interface import Access, Ending, Job, Place
 from conchgo.processes.system import Lease, Processes
 from conchgo.vfs.interface import Filesystem
 from conchgo.vfs.removing import Removal
 
 
 @dataclass(frozen=True, slots=True)
-class _Service:
-    """A program of git that serves one repository. `name` is its command, and without `git-` git's own."""
+class Service:
+    """What git does in one repository for a client. `name` is that of the command: without `git-` it is git's own.
+
+    `action` is what an event calls it.
+    """
 
     name: str
+    action: str
     access: Access
 
     async def run(self, call: Call) -> int:
@@ -41,29 +45,24 @@ class _Service:
                 raise Unsupported(f"the permissions of {place.unexpressed[0]} can't be held while git works in {path}")
             files = call.files.filesystem.inside
             repository = await call.files.hop(looked_at, files, place.target, place.patterns)
-            wire = None
             if self.access is Access.WRITE:
                 lease = await processes.lease(place)
-                wire = Receiving(lease)
-            job = self._job(call, processes, place, repository, lease)
-            ending = await processes.run(job, call.console, wire, lease)
+            ending = await self._worked(call, processes, place, repository, lease)
         finally:
             await processes.finish(place, lease)
+        processes.tell(self.action, place.target, reason=_what_went_wrong(ending))
         return exit_status(call, ending)
 
-    def _job(self, call: Call, processes: Processes, place: Place, repository: Repository, lease: Lease | None) -> Job:
-        path = processes.path(place, place.target)
-        limits = (processes.max_file_size, None if lease is None else lease.left)
+    async def _worked(
+        self, call: Call, processes: Processes, place: Place, repository: Repository, lease: Lease | None
+    ) -> Ending:
+        writes = self.access is Access.WRITE
+        limits = (processes.max_file_size, None if lease is None else lease.left) if writes else ()
         size = min((limit for limit in limits if limit is not None), default=None)
         # 0 would be no limit.
         more = {} if size is None else {"receive.maxInputSize": str(max(size, 1))}
-        return Job(
-            place,
-            (b"git", self.name.removeprefix("git-").encode(), path),
-            environment=environment(call.environment, call.owner, more),
-            files={_below(path, b"config"): repository.config},
-            empty=(_below(path, b"hooks"),) if repository.has_hooks else (),
-        )
+        job = job_of(call, processes, place, repository, (self.name.removeprefix("git-").encode(),), more)
+        return await processes.run(job, call.console, Receiving(lease) if writes else None, lease)
 
     async def _made(self, call: Call, path: VirtualPath) -> VirtualPath:
         """An empty repository, where a push may make one."""
@@ -75,22 +74,61 @@ class _Service:
             raise missing
         path = (await call.files.hop(files.realpath, path.parent)) / path.name
         await require_all(call, path, Access.WRITE)
-        first, *others = steps_to_make(path, settings.default_branch)
-        await call.files.hop(first, files.inside)
-        try:
-            for step in others:
-                await call.files.hop(step, files.inside)
-        except ConchgoError:
-            with suppress(ConchgoError):
-                await call.files.hop(_remove, files.inside, path)
-            raise
+        await make_repository(call, path, settings.default_branch)
         return path
+
+
+def job_of(
+    call: Call,
+    processes: Processes,
+    place: Place,
+    repository: Repository,
+    words: tuple[bytes, ...],
+    configuration: Mapping[str, str],
+) -> Job:
+    """git with `words` and the repository's path; of its configuration and hooks it is shown what is safe.
+
+    Where nothing can be shown in another's place the box, which executes no file of a user, holds it alone.
+    """
+    path = processes.path(place, place.target)
+    covers = processes.composes
+    return Job(
+        place,
+        (b"git", *words, path),
+        environment=environment(call.environment, call.owner, configuration),
+        files={_below(path, b"config"): repository.config} if covers else {},
+        empty=(_below(path, b"hooks"),) if covers and repository.has_hooks else (),
+    )
+
+
+async def make_repository(call: Call, path: VirtualPath, branch: str, object_format: str = "sha1") -> None:
+    """An empty bare one, where nothing is; what can't be made wholly is taken away again."""
+    files = call.files.filesystem.inside
+    first, *others = steps_to_make(path, branch, object_format)
+    await call.files.hop(first, files)
+    try:
+        for step in others:
+            await call.files.hop(step, files)
+    except ConchgoError:
+        with suppress(ConchgoError):
+            await call.files.hop(_remove, files, path)
+        raise
 
 
 def _remove(files: Filesystem, path: VirtualPath) -> None:
     removal = Removal(files, path)
     while removal.step():
         pass
+
+
+def _what_went_wrong(ending: Ending) -> str | None:
+    if ending.reason is not None or ending.status == 0:
+        return ending.reason
+    return (
+        f"git was ended by signal {ending.signal}"
+        if ending.status is None
+        else f"git ended with status {ending.status}"
+    )
 
 
 def _below(directory: bytes, name: bytes) -> bytes:
@@ -107,24 +145,29 @@ async def _git(call: Call) -> int:
     return await row.run(replace(call, name=row.name, arguments=arguments))
 
 
-def _row(service: _Service, text: str) -> Command:
+def _row(service: Service, text: str) -> Command:
     needs, writes = tuple(sorted(service.access.value)), service.access is Access.WRITE
     return Command(service.name, "REPOSITORY", text, needs, writes, False, service.run)
 
 
-_READS: Final = ("download", "list")
 _SERVICES: Final[Mapping[str, Command]] = {
     row.name: row
     for row in (
-        _row(_Service("git-upload-pack", Access.READ), "the far end of git fetch and git clone"),
-        _row(_Service("git-receive-pack", Access.WRITE), "the far end of git push"),
-        _row(_Service("git-upload-archive", Access.READ), "the far end of git archive --remote"),
+        _row(Service("git-upload-pack", "fetch", Access.READ), "the far end of git fetch and git clone"),
+        _row(Service("git-receive-pack", "push", Access.WRITE), "the far end of git push"),
+        _row(Service("git-upload-archive", "fetch", Access.READ), "the far end of git archive --remote"),
     )
 }
 
 COMMANDS: Final = (
     *_SERVICES.values(),
     Command(
-        "git", "upload-pack|receive-pack|upload-archive REPOSITORY", "the same in two words", _READS, True, False, _git
+        "git",
+        "upload-pack|receive-pack|upload-archive REPOSITORY",
+        "the same in two words",
+        ("download", "list"),
+        True,
+        False,
+        _git,
     ),
 )

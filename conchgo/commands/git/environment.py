@@ -8,11 +8,11 @@ from typing import Final
 
 #: Stronger than what stands in any file (git-config(1), GIT_CONFIG_COUNT).
 FIXED: Final[Mapping[str, str]] = {
-    # Nothing is run that a repository names. The clean config does not name anything; but `commondir`, a file that may
-    # come while git works, leads to another.
+    # Nothing is run that a repository names. The clean config does not name anything; but its file, or one that leads
+    # to another (`commondir`), may be replaced while git works. Of what can't be said here (core.alternateRefsCommand,
+    # without which pushes complain) the box is the end: it executes no file of a user.
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
-    "core.alternateRefsCommand": "false",
     "core.sshCommand": "false",
     "core.askPass": "false",
     "core.attributesFile": "/dev/null",

@@ -84,7 +84,7 @@ class Receiving:
         self._need(size, 0)
 
     def _need(self, size: int, files: int) -> None:
-        """Nothing is told as spent: what is left bounds the pack, which must not become smaller by what is in it."""
+        """Nothing is told as spent: what is left bounds the pack, which must not become less by what is in it."""
         self._needed_size += size
         self._needed_files += files
         if self._lease is None:
@@ -94,6 +94,7 @@ class Receiving:
             raise QuotaExceeded("quota exceeded: this push is larger than what is left")
         if files_left is not None and self._needed_files > files_left:
             raise QuotaExceeded("quota exceeded: this push makes more files than are left")
+        self._lease.hold(self._needed_size, self._needed_files)
 
 
 def index_size(objects: int) -> int:

@@ -139,6 +139,18 @@ class LeaseTests(TestCase):
         lease.share(lambda: None)
         self.assertEqual(lease.left, 5)
 
+    def test_what_is_held_for_a_file_that_is_being_written_is_not_given_away(self) -> None:
+        area = self.home(1000, 10)
+        lease = self.begun(area)
+        lease.hold(990, 9)
+        with self.assertRaises(NotBefore):
+            self.ledger.reserve(area.charge, 600, 0)
+        lease.share(lambda: None)
+        self.assertEqual((lease.left, lease.files_left), (995, 9))
+        lease.hold(995, 9)
+        lease.share(lambda: None)
+        self.assertEqual((lease.left, lease.files_left), (995, 9))
+
     def test_others_elsewhere_do_not_disturb(self) -> None:
         area = self.home(top="/repo")
         self.write("repo/a", 1)

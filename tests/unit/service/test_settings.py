@@ -111,6 +111,9 @@ def test_what_is_no_path_stays(write: Write) -> None:
         ('[ssh]\nbanner_file = "a\\u0000b"', "ssh.banner_file: a path has no NUL in it"),
         ("[users]\numask = 22", "users.umask: input should be a valid string"),
         ("[users]\numask = '9'", "users.umask: an octal mask in quotes is wanted"),
+        ("[git]\ndefault_branch = 'a..b'", "git.default_branch: 'a..b' is no plain name of a branch"),
+        ("[git]\ndefault_branch = '-x'", "git.default_branch: '-x' is no plain name of a branch"),
+        ("[git]\ndefault_branch = 'x.lock'", "git.default_branch: 'x.lock' is no plain name of a branch"),
         ("[service]\ngrace_time = 2026-01-01", "service.grace_time: input should be a valid number"),
         ("[service]\ngrace_time = inf", "service.grace_time: input should be a finite number"),
         (

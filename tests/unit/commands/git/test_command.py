@@ -36,9 +36,11 @@ class System:
     files: Filesystem
     room: Room | None = None
     max_file_size: int | None = None
+    composes: bool = True
     ending: Ending = ENDED
     unexpressed: tuple[VirtualPath, ...] = ()
     jobs: list[Job] = field(default_factory=list)
+    told: list[tuple[str, VirtualPath, object]] = field(default_factory=list)
     wires: list[Wire | None] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list)
     finished: list[Lease | None] = field(default_factory=list)
@@ -65,7 +67,7 @@ class System:
         self.finished.append(lease)
 
     def tell(self, action: str, path: VirtualPath, **fields: object) -> None:
-        raise AssertionError
+        self.told.append((action, path, fields["reason"]))
 
 
 def run(
@@ -99,7 +101,15 @@ def test_a_fetch_reads_the_repository_that_is_meant(files: Filesystem) -> None:
     assert job.empty == (b"/box/repo.git/hooks",)
     assert job.environment[b"GIT_PROTOCOL"] == b"version=2"
     assert not job.symlinks
+    assert system.told == [("fetch", p(b"/repo.git"), None)]
     assert (system.accesses, system.wires, system.finished) == ([Access.READ], [None], [None])
+
+
+def test_where_nothing_can_be_covered_the_box_holds_it_alone(files: Filesystem) -> None:
+    system = System(files, composes=False)
+    files.mkdir(p(b"/repo.git/hooks"))
+    assert run(system, files, "git-upload-pack", "/repo").status == OK
+    assert (system.jobs[0].files, system.jobs[0].empty) == ({}, ())
 
 
 @pytest.mark.parametrize("name", ["git-upload-pack", "git-upload-archive", "git-receive-pack"])
@@ -149,19 +159,21 @@ def test_what_is_taken_is_given_back_when_it_fails(files: Filesystem) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "status", "complaints"),
+    ("ending", "status", "complaints", "told"),
     [
-        (Ending(128, None), 128, []),
-        (Ending(None, 25), b"XFSZ@conchgo", []),
-        (Ending(None, 15, "quota exceeded"), FAILED, ["git-upload-pack: quota exceeded"]),
-        (Ending(0, None, "quota exceeded"), FAILED, ["git-upload-pack: quota exceeded"]),
+        (Ending(128, None), 128, [], "git ended with status 128"),
+        (Ending(None, 25), b"XFSZ@conchgo", [], "git was ended by signal 25"),
+        (Ending(None, 15, "quota exceeded"), FAILED, ["git-upload-pack: quota exceeded"], "quota exceeded"),
+        (Ending(0, None, "quota exceeded"), FAILED, ["git-upload-pack: quota exceeded"], "quota exceeded"),
     ],
 )
 def test_the_client_hears_how_it_ended(
-    files: Filesystem, ending: Ending, status: int | bytes, complaints: list[str]
+    files: Filesystem, ending: Ending, status: int | bytes, complaints: list[str], told: str
 ) -> None:
-    channel = run(System(files, ending=ending), files, "git-upload-pack", "/repo.git")
+    system = System(files, ending=ending)
+    channel = run(system, files, "git-upload-pack", "/repo.git")
     assert (channel.status if channel.signal is None else channel.signal, channel.complaints) == (status, complaints)
+    assert system.told == [("fetch", p(b"/repo.git"), told)]
 
 
 def test_a_right_that_could_not_be_held_is_a_refusal(files: Filesystem) -> None:

@@ -21,6 +21,16 @@ class Room:
 
     left: int | None
     files_left: int | None = None
+    held: tuple[int, int] = (0, 0)
+
+    def hold(self, size: int, files: int) -> None:
+        self.held = size, files
+
+    def share(self, lower: object) -> None:
+        raise AssertionError
+
+    def settle(self) -> None:
+        raise AssertionError
 
     def spent(self, size: int, files: int) -> None:
         raise AssertionError("what is left bounds the largest file: it must not become less by what is in it")
@@ -63,6 +73,7 @@ def test_a_push_that_fits_to_the_last_byte_passes_however_it_is_cut(cuts: list[i
         data = data[size:]
     wire.from_client(data)
     assert wire.size == 100
+    assert room.held == (room.left, 3 + 2 * refs if refs else 0)
 
 
 @pytest.mark.parametrize("cut", [1, 7, 200])
