@@ -314,3 +314,7 @@ if __name__ == "__main__":
     except Trouble as trouble:
         sys.stderr.write(f"conchgo-box: {trouble}\n")
         sys.exit(1)
+    except Exception as error:
+        # Its text might name a real path, and a trace does.
+        sys.stderr.write(f"conchgo-box: failure: {type(error).__name__}\n")
+        sys.exit(1)

@@ -203,3 +203,40 @@ def test_modes_are_the_servers(in_namespaces: Runner, top: bytes) -> None:
         in_namespaces.python(where, "import os; os.close(os.open('made', os.O_CREAT | os.O_WRONLY, 0o777))")
 
     assert stat.S_IMODE(os.stat(top + b"/made").st_mode) == 0o755
+
+
+def test_names_of_any_bytes(in_namespaces: Runner, top: bytes) -> None:
+    odd = b"a b\n\t\\040\\\"'\xff$(x)"
+    for name in (b"/tree/" + odd, b"/folder"):
+        os.makedirs(top + name)
+        os.chmod(top + name, 0o755)
+    write(top + b"/folder/file")
+    write(top + b"/tree/" + odd + b"/masked")
+    inner = b"/" + odd + b"/" + odd
+    script = """
+import os
+print(os.listdir(b"."), [os.listdir(name) for name in os.listdir(b".")])
+try:
+    open(os.listdir(b".")[0] + b"/file", "w")
+except OSError as error:
+    print(error.strerror)
+"""
+    with closing(place((b"/" + odd, top + b"/tree", True), (inner, top + b"/folder", False))) as where:
+        ran = in_namespaces.python(where, script)
+
+    assert (ran.status, ran.error) == (0, b"")
+    assert ran.output.decode() == f"[{odd!r}] [[b'file']]\nRead-only file system\n"
+
+
+def test_a_failure_leaves_nothing_open(in_namespaces: Runner, top: bytes, runs: bytes) -> None:
+    boxes = in_namespaces.boxes
+    before = set(os.listdir("/proc/self/fd"))
+    tree = place((b"/repo", top, True), (b"/elsewhere", top, True))
+    with closing(tree), pytest.raises(ValueError, match="not within"):
+        boxes.prepare(Job(tree, [b"python3"], events=True), None)
+    tree = place((b"/repo", top, True))
+    with closing(tree), pytest.raises(InvalidArgument):
+        boxes.prepare(Job(tree, [b"python3"], empty=[b"/etc"], events=True), None)
+
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert os.listdir(runs) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,18 @@ def test_what_has_another_name_by_then_is_refused(tmp_path: Path, monkeypatch: p
 def test_what_is_covered_must_be_there() -> None:
     with pytest.raises(launcher.Trouble, match="what is to be covered is not there"):
         launcher._beneath(launcher._openat2(-100, b"/", 0), b"no such name")
+
+
+def test_nothing_is_told_but_one_line() -> None:
+    """Here there is no plan; descriptor 3 is a directory."""
+    directory = os.open("/", os.O_RDONLY)
+    command = [sys.executable, "-I", "-S", launcher.__file__]
+    with tempfile.TemporaryFile() as said:
+        actions = [(os.POSIX_SPAWN_DUP2, said.fileno(), 2), (os.POSIX_SPAWN_DUP2, directory, launcher.PLAN)]
+        pid = os.posix_spawn(command[0], command, {}, file_actions=actions)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said.seek(0)
+        text = said.read()
+    os.close(directory)
+
+    assert (status, text) == (1, b"conchgo-box: failure: IsADirectoryError\n")
