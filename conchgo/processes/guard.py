@@ -20,7 +20,6 @@ from conchgo.edge.bell import Bell
 from conchgo.edge.console import Console
 from conchgo.edge.pieces import ByteQueue
 from conchgo.edge.stream import Buffer, Stream
-from conchgo.edge.waiting import Waits
 from conchgo.errors import Cancelled, ConchgoError, Failure
 from conchgo.processes.boxes import Boxes, Spawn
 from conchgo.processes.error_lines import ErrorLines
@@ -41,17 +40,16 @@ _LOOK: Final = 1.0
 _TELL: Final = 1.0
 _KILL: Final = 5.0
 
-#: Seconds that its pipes are read after its end, should somebody else have them.
+#: Seconds after its end until its pipes are not waited for, should somebody else have them.
 _REST: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tolls:
-    """`upload` is what comes from the client; `waits` is all that either of the two waits for."""
+    """`upload` is for what comes from the client."""
 
     upload: Toll
     download: Toll
-    waits: Waits
 
 
 class Guard(ProcessProtocol):
@@ -95,8 +93,8 @@ class Guard(ProcessProtocol):
         works = [self._begun(work) for work in (self._feed(), self._forward(), self._complain(), self._hear())]
         self._look()
         status, signal = await self._exit
-        self._later(_REST, self._close_pipes)
-        self._tolls.waits.cancel()
+        self._later(_REST, self._finish_pipes)
+        self._tolls.upload.cancel()
         self._bell.ring()
         for work in works:
             await work
@@ -116,7 +114,8 @@ class Guard(ProcessProtocol):
         if self._reason is not None or self._ended:
             return
         self._reason = reason
-        self._tolls.waits.cancel()
+        self._tolls.upload.cancel()
+        self._tolls.download.cancel()
         self._inlet.close()
         self._later(_TELL, self._signal, self._boxes.terminate)
         self._later(_KILL, self._signal, self._boxes.kill)
@@ -153,6 +152,9 @@ class Guard(ProcessProtocol):
         self._gone = True
         self._input.clear()
         self.stop("the client left")
+        # It may have ended already, with output that nobody wants now.
+        self._tolls.download.cancel()
+        self._bell.ring()
 
     # From the process
 
@@ -211,10 +213,10 @@ class Guard(ProcessProtocol):
             self._log.failure("the guard of a program failed", failure)
             self.stop("failure")
 
-    def _close_pipes(self) -> None:
-        for end in (self._inlet, self._output, self._errors, self._events):
+    def _finish_pipes(self) -> None:
+        for end in (self._output, self._errors, self._events):
             if end is not None:
-                end.close()
+                end.finish()
 
     # What moves
 

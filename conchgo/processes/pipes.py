@@ -71,6 +71,7 @@ class Outlet(_End):
     def __init__(self, reactor: Any, descriptor: int) -> None:
         super().__init__(reactor, descriptor)
         self._ready = True
+        self._finished = False
 
     async def ready(self) -> bool:
         """Wait until there is something to read, or the program has closed it; False where it is closed here."""
@@ -84,16 +85,22 @@ class Outlet(_End):
         try:
             return os.read(self._descriptor, most)
         except BlockingIOError:
-            self._ready = False
-            return None
+            self._ready = self._finished
+            return b"" if self._finished else None
 
     def read_into(self, views: Sequence[memoryview]) -> int | None:
         """The same, into views: how many bytes."""
         try:
             return os.readv(self._descriptor, views)
         except BlockingIOError:
-            self._ready = False
-            return None
+            self._ready = self._finished
+            return 0 if self._finished else None
+
+    def finish(self) -> None:
+        """What is there now is all: its end is the end."""
+        self._finished = True
+        if not self.closed:
+            self.doRead()
 
     def doRead(self) -> None:
         self._reactor.removeReader(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +11,7 @@ from twisted.logger import Logger
 from conchgo.edge.console import Console
 from conchgo.edge.filesystem_work import FilesystemWork
 from conchgo.edge.pools import Runner
-from conchgo.edge.waiting import PatientRunner, Waits
+from conchgo.edge.waiting import Waits
 from conchgo.errors import Cancelled
 from conchgo.events.records import Event
 from conchgo.paths import VirtualPath
@@ -25,6 +24,7 @@ from conchgo.processes.places import Places
 from conchgo.processes.running import Running
 from conchgo.processes.system import Lease
 from conchgo.processes.toll import Toll
+from conchgo.quota.throttles import Way
 from conchgo.vfs.compose import View
 
 N = TypeVar("N", int, float)
@@ -159,14 +159,12 @@ class SessionProcesses:
         self._running.end()
 
     def _tolls(self) -> Tolls:
-        waits = Waits(self._reactor)
-        runner, throttle = PatientRunner(self._runner, waits), self._view.throttle
-
-        def hop(work: Callable[..., Any], *arguments: object) -> Any:
-            return runner.run(self._owner, work, *arguments)
-
+        throttle = self._view.throttle
         upload, download = (None, None) if throttle is None else (throttle.upload, throttle.download)
-        return Tolls(Toll(upload, hop, waits), Toll(download, hop, waits), waits)
+        return Tolls(self._toll(upload), self._toll(download))
+
+    def _toll(self, way: Way | None) -> Toll:
+        return Toll(way, self._runner, self._owner, Waits(self._reactor))
 
 
 def _least(*limits: N | None) -> N | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
-from conchgo.edge.waiting import Waits
+from conchgo.edge.pools import Runner
+from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import NotBefore, WouldBlock
 from conchgo.quota.bandwidth import Turn
 from conchgo.quota.throttles import Way
@@ -16,11 +16,12 @@ _SMALLEST: Final = 1024
 
 
 class Toll:
-    """`way` is None where nothing is limited; `hop` does work in a thread, and when its time has come."""
+    """`way` is None where nothing is limited; `runner` is for work in a thread, for the user who is its `owner`."""
 
-    def __init__(self, way: Way | None, hop: Callable[..., Awaitable[Any]], waits: Waits) -> None:
+    def __init__(self, way: Way | None, runner: Runner, owner: str, waits: Waits) -> None:
         self._way = way
-        self._hop = hop
+        self._runner = PatientRunner(runner, waits)
+        self._owner = owner
         self._waits = waits
         self._turn = Turn()
 
@@ -38,17 +39,21 @@ class Toll:
 
         Raises:
             QuotaExceeded: they are more than the user may transfer.
-            Cancelled: the client is gone.
+            Cancelled: by `cancel`.
         """
         if self._way is None:
             return
         try:
             self._way.allowance.spend(count, at_once=True)
         except (WouldBlock, NotBefore):
-            await self._hop(self._way.allowance.spend, count)
+            await self._runner.run(self._owner, self._way.allowance.spend, count)
         while True:
             try:
                 self._way.bucket.take(count, self._turn)
                 return
             except NotBefore as wait:
                 await self._waits.until(wait.at)
+
+    def cancel(self) -> None:
+        """Nothing waits any more, now or later."""
+        self._waits.cancel()

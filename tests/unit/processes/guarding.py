@@ -14,12 +14,14 @@ from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
 from conchgo.edge.bell import Bell
 from conchgo.edge.console import Console
+from conchgo.edge.pools import Inline
 from conchgo.edge.waiting import Waits
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.processes.boxes import Spawn
 from conchgo.processes.guard import Guard, Tolls
 from conchgo.processes.interface import Access, Ending, Job, Place
 from conchgo.processes.toll import Toll
+from conchgo.quota.throttles import Way
 from conchgo.storage.interface import Kind
 
 
@@ -106,11 +108,13 @@ def a_job(*arguments: bytes, **fields: Any) -> Job:
     return Job(place, arguments, {b"PATH": b"/usr/bin:/bin"}, **fields)
 
 
+def toll(way: Way | None = None) -> Toll:
+    return Toll(way, Inline(), "alice", Waits(reactor))  # type: ignore[arg-type]
+
+
 def free() -> Tolls:
     """Nothing is limited."""
-    waits = Waits(reactor)  # type: ignore[arg-type]
-    toll = Toll(None, None, waits)  # type: ignore[arg-type]
-    return Tolls(toll, toll, waits)
+    return Tolls(toll(), toll())
 
 
 class Run:

@@ -13,8 +13,6 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from conchgo.edge.pools import Inline
-from conchgo.edge.waiting import PatientRunner, Waits
 from conchgo.errors import Cancelled, InvalidArgument
 from conchgo.processes import guard as guard_module
 from conchgo.processes.guard import Tolls
@@ -23,7 +21,7 @@ from conchgo.processes.toll import Toll
 from conchgo.quota.bandwidth import Bucket
 from conchgo.quota.throttles import Way
 from conchgo.quota.transfers import Allowance, Direction, MemoryTransferCounter, TransferLimits
-from tests.unit.processes.guarding import Channel, Run
+from tests.unit.processes.guarding import Channel, Run, toll
 
 PYTHON = sys.executable.encode()
 
@@ -119,6 +117,39 @@ class GuardTests(TestCase):
         self.assertEqual(await run.done, Ending(0, None))
         os.kill(int(run.channel.output), 9)
 
+    async def test_a_slow_client_gets_all_that_an_ended_program_has_left(self) -> None:
+        self.patch(guard_module, "_REST", 0.05)
+        for wire in (None, ShoutingWire()):
+            channel = Channel(most=1000)
+            run = Run(b"head", b"-c", b"200000", b"/dev/zero", channel=channel, wire=wire)
+            await channel.bell.until(lambda channel=channel: channel.congested)
+            await deferLater(reactor, 0.3)  # type: ignore[arg-type]
+            channel.most = 2**62
+            run.console.drained()
+            self.assertEqual(await run.done, Ending(0, None))
+            self.assertEqual(channel.output.count(0), 200_000)
+
+    async def test_a_client_that_leaves_after_the_end_is_not_waited_for(self) -> None:
+        channel = Channel(most=1000)
+        run = Run(b"head", b"-c", b"200000", b"/dev/zero", channel=channel)
+        await channel.bell.until(lambda: channel.congested)
+        await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+        run.console.connection_lost()
+        await self.assertFailure(run.done, Cancelled)
+
+    async def test_so_does_a_client_with_little_bandwidth(self) -> None:
+        way = Way(Bucket(1_000_000), Allowance("alice", Direction.DOWNLOAD, MemoryTransferCounter()))
+        run = Run(b"head", b"-c", b"200000", b"/dev/zero", tolls=Tolls(toll(), toll(way)))
+        self.assertEqual(await run.done, Ending(0, None))
+        self.assertEqual(len(run.channel.output), 200_000)
+
+    async def test_a_program_that_computes_does_not_wait(self) -> None:
+        run = Run(PYTHON, b"-c", b"while True: pass")
+        while run.guard.waits:
+            await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+        run.guard.stop("enough")
+        await run.done
+
     async def test_time_is_over(self) -> None:
         ending = await Run(b"sleep", b"60", seconds=0.05).done
         self.assertEqual(ending, Ending(None, 15, "it has taken longer than 0.05 seconds"))
@@ -182,13 +213,9 @@ class GuardTests(TestCase):
             self.assertIn("data transfer left", (await run.done).reason or "")
 
     async def test_bandwidth_is_waited_for(self) -> None:
-        waits = Waits(reactor)  # type: ignore[arg-type]
         bucket = Bucket(100_000)
         way = Way(bucket, Allowance("alice", Direction.UPLOAD, MemoryTransferCounter()))
-        hop = PatientRunner(Inline(), waits)
-        toll = Toll(way, lambda work, *args: hop.run("alice", work, *args), waits)
-        free = Toll(None, lambda: None, waits)  # type: ignore[arg-type,return-value]
-        run = Run(b"cat", tolls=Tolls(toll, free, waits))
+        run = Run(b"cat", tolls=Tolls(toll(way), toll()))
         run.send(bytes(30_000))
         run.end()
         self.assertEqual(await run.done, Ending(0, None))
@@ -263,12 +290,9 @@ class RefusingWire(ShoutingWire):
 
 
 def tolls(counter: MemoryTransferCounter, limits: TransferLimits) -> Tolls:
-    waits = Waits(reactor)  # type: ignore[arg-type]
-    runner = PatientRunner(Inline(), waits)
-
-    def toll(direction: Direction) -> Toll:
+    def limited(direction: Direction) -> Toll:
         allowance = Allowance("alice", direction, counter)
         allowance.limit(limits)
-        return Toll(Way(Bucket(), allowance), lambda work, *args: runner.run("alice", work, *args), waits)
+        return toll(Way(Bucket(), allowance))
 
-    return Tolls(toll(Direction.UPLOAD), toll(Direction.DOWNLOAD), waits)
+    return Tolls(limited(Direction.UPLOAD), limited(Direction.DOWNLOAD))
