@@ -88,13 +88,14 @@ def remove(names: Sequence[bytes]) -> None:
 
 def sweep(directory: bytes) -> None:
     """Make the directory, for nobody but us, or remove from it what servers left that are gone. Raises OSError."""
-    with suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
+    os.makedirs(directory, 0o700, exist_ok=True)
     for name in os.listdir(directory):
         made = _NAME.fullmatch(name)
         if made and not _lives(int(made[1])):
             path = os.path.join(directory, name)
-            remove([*(os.path.join(path, below) for below in os.listdir(path)), path])
+            # Other workers may be at it too.
+            with suppress(OSError):
+                remove([*(os.path.join(path, below) for below in os.listdir(path)), path])
 
 
 def _lives(pid: int) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conchgo.processes import bubblewrap, landlock, launcher, tiers
+from conchgo.processes import bubblewrap, landlock, launcher, named_files, tiers
 from conchgo.processes.launching import Limits
 from conchgo.processes.tiers import Tier, find_boxes
 from tests.programs import require_program
@@ -92,3 +92,20 @@ def test_what_killed_servers_left_is_swept_away(tmp_path: Path) -> None:
     find_boxes("auto", Limits(), str(tmp_path / "boxes"), {})
 
     assert sorted(os.listdir(tmp_path / "boxes")) == sorted([*names[1:], "other"])
+
+
+def test_several_servers_sweep_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_files, "_lives", lambda pid: False)
+    (tmp_path / "run-1-0123456789abcdef").mkdir()
+    (tmp_path / "run-2-0123456789abcdef").mkdir()
+    listed = os.listdir
+
+    def with_another(path: bytes) -> list[bytes]:
+        if path.endswith(b"run-1-0123456789abcdef"):
+            os.rmdir(path)
+        return listed(path)
+
+    monkeypatch.setattr(named_files.os, "listdir", with_another)
+    named_files.sweep(os.fsencode(tmp_path))
+
+    assert listed(tmp_path) == []
