@@ -43,11 +43,15 @@ class Tier(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The tier, with its boxes (None: there are none), and why it is no better one (empty: there is none)."""
+    """The tier, with its boxes (None: there are none), and why it is no better one (empty: there is none).
+
+    `missing` says why some programs can't be run.
+    """
 
     tier: Tier
     boxes: Boxes | None
     reason: str
+    missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         what = {
@@ -55,7 +59,7 @@ class Finding:
             Tier.LANDLOCK: "system commands are confined by Landlock; there are no folders below their target",
             Tier.NONE: "system commands are off",
         }[self.tier]
-        return f"{what}: {self.reason}" if self.reason else what
+        return "; ".join((f"{what}: {self.reason}" if self.reason else what, *self.missing))
 
 
 class _Impossible(Exception):
@@ -67,18 +71,20 @@ def find_boxes(wanted: str, limits: Limits, directory: str, programs: Programs |
 
     `directory` is the server's own and is made if it isn't there; `programs` are those of `roots.py` unless given.
     """
-    chosen = find_programs() if programs is None else programs
+    if wanted == Tier.NONE.value:
+        return Finding(Tier.NONE, None, 'the configuration says so (processes.tier = "none")')
     reasons: list[str] = []
+    chosen = find_programs() if programs is None else programs
+    missing = tuple(sorted({root for root in chosen.values() if isinstance(root, str)}))
     for tier, make in _TIERS.items():
         if wanted not in ("auto", tier.value):
             continue
         try:
             boxes = make(limits, os.fsencode(directory), chosen)
-            return Finding(tier, boxes, "; ".join(reasons))
+            return Finding(tier, boxes, "; ".join(reasons), missing)
         except _Impossible as impossible:
             reasons.append(f"{tier.value} is not possible: {impossible}")
-    reason = "; ".join(reasons) or 'the configuration says so (processes.tier = "none")'
-    return Finding(Tier.NONE, None, reason)
+    return Finding(Tier.NONE, None, "; ".join(reasons))
 
 
 def _bubblewrap(limits: Limits, directory: bytes, programs: Programs) -> Boxes:

@@ -9,6 +9,7 @@ import pytest
 
 from conchgo.processes import bubblewrap, landlock, launcher, named_files, tiers
 from conchgo.processes.launching import Limits
+from conchgo.processes.roots import find_root
 from conchgo.processes.tiers import Tier, find_boxes
 from tests.programs import require_program
 from tests.unit.processes.boxing import require_namespaces
@@ -109,3 +110,15 @@ def test_several_servers_sweep_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     named_files.sweep(os.fsencode(tmp_path))
 
     assert listed(tmp_path) == []
+
+
+def test_programs_that_are_not_there_are_named_once(tmp_path: Path) -> None:
+    gone = "git is not installed"
+    programs = {b"git": gone, b"git-upload-pack": gone, b"rsync": find_root(b"true")}
+    finding = find_boxes("auto", Limits(), str(tmp_path), programs)
+
+    assert finding.missing == ((gone,) if finding.boxes else ())
+    if finding.boxes is not None:
+        assert finding.boxes.missing(b"git-upload-pack") == gone
+        assert finding.boxes.missing(b"rsync") is None
+        assert str(finding).endswith(gone)
