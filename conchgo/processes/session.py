@@ -94,6 +94,9 @@ class SessionProcesses:
     def path(self, place: Place, virtual: VirtualPath) -> bytes:
         return self._boxes.path(place, virtual)
 
+    def file(self, name: bytes) -> bytes:
+        return self._boxes.file(name)
+
     async def lease(self, place: Place, want: int | None = None) -> Lease | None:
         self._check()
         paid, ledger = areas(place, self._view), self._view.ledger

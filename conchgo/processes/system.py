@@ -79,6 +79,10 @@ class Processes(Protocol):
         """Where a program finds what is at `virtual`, which is in the place."""
         ...
 
+    def file(self, name: bytes) -> bytes:
+        """Where a program finds a file that the job brings along beside the user's tree (`Boxes.file`)."""
+        ...
+
     async def lease(self, place: Place, want: int | None = None) -> Lease | None:
         """Room for what a program writes there: all that there is, or `want` bytes of it. None where nobody counts.
 

@@ -52,9 +52,8 @@ def filter_rules(
     """
     top = _path(at(base))
     rules = [*_names(b"- ", top, _any_case(PREFIX) + b"*", below=True)]
-    if writes:
-        for key in masked:
-            rules += _key(top, key.parts[len(base.parts) :])
+    for key in masked:
+        rules += _key(top, key.parts[len(base.parts) :])
     # The deepest first: what a directory says of the names in it ends all that those above it say.
     for path in sorted(_inside(patterns, base), key=lambda path: len(path.parts), reverse=True):
         rules += _of(patterns.patterns[path], _path(at(path)), chooses=True, writes=writes)

@@ -21,8 +21,8 @@ _FLAGS: Final = frozenset(
     {
         *("list-only", "no-r", "no-specials", "specials", "msgs2stderr", "no-msgs2stderr", "new-compress"),
         *("old-compress", "delete", "delete-before", "delete-during", "delete-delay", "delete-after"),
-        *("delete-excluded", "delete-missing-args", "force", "ignore-errors", "size-only", "stats", "progress"),
-        *("ignore-missing-args", "delay-updates", "partial", "safe-links", "munge-links", "numeric-ids", "use-qsort"),
+        *("delete-excluded", "force", "ignore-errors", "size-only", "stats", "progress"),
+        *("delay-updates", "partial", "safe-links", "munge-links", "numeric-ids", "use-qsort"),
         *("ignore-existing", "existing", "fsync", "append", "inplace", "no-W", "from0", "no-relative"),
         *("no-implied-dirs", "remove-source-files", "remove-sent-files", "open-noatime", "mkpath", "dry-run"),
     }
