@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conchgo.commands.command import Command
-from conchgo.commands.settings import CommandSettings, GitSettings
+from conchgo.commands.settings import CommandSettings, GitSettings, RsyncSettings
 from conchgo.commands.table import enabled, refusal
 from conchgo.service.errors import StartError
 from conchgo.service.settings import Settings
@@ -28,4 +28,5 @@ def command_settings(settings: Settings) -> CommandSettings:
     return CommandSettings(
         strict_permissions=settings.commands.strict_permissions,
         git=GitSettings(create_on_push=settings.git.create_on_push, default_branch=settings.git.default_branch),
+        rsync=RsyncSettings(links=settings.rsync.links),
     )

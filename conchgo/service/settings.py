@@ -172,6 +172,10 @@ class GitSection(Section):
     default_branch: Annotated[str, AfterValidator(_branch)] = "main"
 
 
+class RsyncSection(Section):
+    links: Literal["permitted", "refuse"] = "permitted"
+
+
 class ProcessesSection(Section):
     tier: Literal["auto", "bubblewrap", "landlock", "none"] = "auto"
     memory_limit: Annotated[int, Field(ge=2**26)] = 2**30
@@ -206,6 +210,7 @@ class Settings(BaseSettings):
     commands: CommandsSection = CommandsSection()
     processes: ProcessesSection = ProcessesSection()
     git: GitSection = GitSection()
+    rsync: RsyncSection = RsyncSection()
     service: ServiceSection = ServiceSection()
     log: LogSection = LogSection()
     threads: ThreadsSection = ThreadsSection()
@@ -245,6 +250,7 @@ class Settings(BaseSettings):
             commands=self.commands,
             processes=self.processes,
             git=self.git,
+            rsync=self.rsync,
             log=self.log.model_copy(
                 update={"file": below(self.log.file), "audit_file": below(self.log.audit_file)},
             ),

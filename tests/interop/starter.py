@@ -49,6 +49,7 @@ class Setup:
     commands: tuple[str, ...] | None = None
     transfers: Mapping[str, Any] = field(default_factory=dict)
     git: Mapping[str, Any] = field(default_factory=dict)
+    rsync: Mapping[str, Any] = field(default_factory=dict)
     tier: str = "auto"
 
 
@@ -76,7 +77,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
     from twisted.internet import reactor
 
     from conchgo.accounts.memory import MemoryAccountStore
-    from conchgo.commands.settings import CommandSettings, GitSettings
+    from conchgo.commands.settings import CommandSettings, GitSettings, RsyncSettings
     from conchgo.commands.table import enabled
     from conchgo.events.audit import AuditLog
     from conchgo.quota.memory import MemoryLedger
@@ -107,7 +108,7 @@ def _run(setup: Setup, pipe: Connection) -> None:
         transfers=TransfersSection(**setup.transfers),
         commands=enabled(setup.commands),
         boxes=None if setup.commands is None else _boxes(setup),
-        settings_of_commands=CommandSettings(git=GitSettings(**setup.git)),
+        settings_of_commands=CommandSettings(git=GitSettings(**setup.git), rsync=RsyncSettings(**setup.rsync)),
         umask=setup.umask,
         grace_time=setup.grace_time,
         audit=AuditLog(os.path.join(setup.state, "audit")),

@@ -30,7 +30,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(tmp_path: Path, keys: Path) -> Iterator[Start]:
     """Starts a server whose user has these fields of its record."""
     servers = Servers(tmp_path, keys)
-    yield lambda **fields: servers.start(servers.user(**fields), commands=("*",))
+    yield lambda setup=None, **fields: servers.start(servers.user(**fields), commands=("*",), **(setup or {}))
     servers.stop()
 
 
@@ -153,6 +153,13 @@ def test_who_may_make_no_links_gets_them_back_but_cannot_use_them(start: Start, 
     rsync(service, "-a", address(service, "/d/"), local / "back")
     assert os.readlink(local / "back" / "out") == "/etc/passwd"
     rsync(service, "-aH", f"{tree}/", address(service, "/d"), status=12)
+
+
+def test_links_that_the_server_refuses_are_not_made(start: Start, local: Path) -> None:
+    service = start({"rsync": {"links": "refuse"}})
+    (plant(local / "tree", "f") / "link").symlink_to("f")
+    rsync(service, "-a", f"{local}/tree/", address(service, "/d"), status=23)
+    assert found(service.home / "d") == {"f"}
 
 
 def test_links_at_this_end_are_not_followed(start: Start, local: Path) -> None:
