@@ -46,9 +46,14 @@ def parsed_header(line: bytes) -> Header:
     if found is None or int(found[3]) > _MOST:
         raise InvalidArgument(f"unexpected line: {_shown(line)}")
     kind, mode, size, name = found.groups()
-    if not is_plain_name(name) or any(byte < 32 or byte == 127 for byte in name):
+    if not is_plain_name(name):
         raise InvalidArgument(f"unexpected filename: {_shown(name)}")
     return Header(kind == b"D", int(mode, 8) & 0o7777, int(size), name)
+
+
+def is_printable(name: bytes) -> bool:
+    """Whether there is no control character in it."""
+    return not any(byte < 32 or byte == 127 for byte in name)
 
 
 def parsed_times(line: bytes) -> Times:

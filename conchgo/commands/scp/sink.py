@@ -13,6 +13,7 @@ from conchgo.commands.scp.peer import Fatal, Peer
 from conchgo.errors import (
     AlreadyExists,
     ConchgoError,
+    InvalidPath,
     IsADirectory,
     NoSpace,
     NotADirectory,
@@ -90,7 +91,10 @@ class Sink:
         else:
             header = messages.parsed_header(line)
             times, self._times = self._times, None
-            if header.is_directory:
+            if not messages.is_printable(header.name):
+                # The sender passes over it, and goes on.
+                await self._peer.warn(self._path(header.name), InvalidPath("a control character is in the name"))
+            elif header.is_directory:
                 await self._enter(header, self._attributes(header, times))
             else:
                 await self._receive(header, self._attributes(header, times))

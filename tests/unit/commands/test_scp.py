@@ -107,7 +107,6 @@ def test_into_a_directory_that_is_there(home) -> None:
         b"C0644 1 ..\n",
         b"C0644 1 .\n",
         b"C0644 1 a\0b\n",
-        b"C0644 1 \x1b[2J\n",
         b"D0755 0 ../../etc\n",
         b"T-1 0 0 0\n",
         b"T1 0\n",
@@ -127,6 +126,18 @@ def test_what_is_no_line_of_scp_ends_it(home, line) -> None:
     assert answer.count(b"\n") == 1
     assert scp.channel.status == 1
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [b"tab\there", b"\x1b[2J", b"\x7f"])
+def test_a_name_with_a_control_character_is_passed_over(home, name) -> None:
+    scp = sink(home, "-r", ".")
+    for answer in (scp.say(b"C0644 1 %s\n" % name), scp.say(b"D0755 0 %s\n" % name)):
+        assert answer.startswith(b"\1scp: /")
+        assert answer.endswith(b": a control character is in the name\n")
+        assert answer[5:-1].decode("ascii").isprintable()
+    assert scp.say(b"C0644 1 f\n", b"x", b"\0") == b"\0\0"
+    assert scp.finish() == 1
+    assert os.listdir(home) == ["f"]
 
 
 def test_a_control_line_of_10_mib_is_not_kept(home) -> None:
