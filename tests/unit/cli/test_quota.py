@@ -46,6 +46,16 @@ def test_a_scan_counts_and_show_tells(run: Any) -> None:
     assert [row["size"] for row in everything] == [16, 11]
 
 
+def test_what_a_user_uses_is_up_to_his_record(run: Any) -> None:
+    run("quota", "scan", "--all")
+    for folder, used in (
+        ("/docs=docs:0:0", ["5", "bytes", "1", "files"]),
+        ("/docs=docs", ["16", "bytes", "2", "files"]),
+    ):
+        assert run("user", "update", "ada", "--virtual-folder", folder).exit_code == 0
+        assert run("quota", "show", "ada").output.split() == ["user:ada", *used]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
