@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
+from typing import Final
 
 from conchgo.accounts.enforcement import unenforced_in_folder
 from conchgo.accounts.model import Folder, User
@@ -20,6 +22,9 @@ from conchgo.storage.refusing import Refusing
 from conchgo.vfs.compose import Mount
 from conchgo.vfs.mount_table import ONLY_ROOT, MountTable
 
+#: One for all sessions: most have nothing broken.
+_NONE: Final[Mapping[VirtualPath, str]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Storages:
@@ -31,8 +36,8 @@ class Storages:
 
     mounts: Mapping[VirtualPath, Mount]
     table: MountTable = ONLY_ROOT
-    broken: Mapping[VirtualPath, str] = field(default_factory=dict)
-    directories: Mapping[VirtualPath, str] = field(default_factory=dict)
+    broken: Mapping[VirtualPath, str] = field(default_factory=lambda: _NONE)
+    directories: Mapping[VirtualPath, str] = field(default_factory=lambda: _NONE)
 
     def close(self) -> None:
         for mount in self.mounts.values():
@@ -68,7 +73,7 @@ def open_storages(directories: Directories, user: User, folders: Mapping[str, Fo
         make_ways(mounts)
         table = MountTable(mounts, _pinned(real), shared=virtual) if virtual else ONLY_ROOT
         opened.pop_all()
-    return Storages(mounts, table, broken, real)
+    return Storages(mounts, table, broken or _NONE, real)
 
 
 def make_ways(mounts: Mapping[VirtualPath, Mount]) -> None:
