@@ -17,6 +17,9 @@ from conchgo.sessions.counting import Counting
 #: Seconds between looks whether there is something to do.
 _PAUSE: Final = 60.0
 
+#: Seconds after which a scan that waits gives way to the next.
+_PATIENCE: Final = 30.0
+
 #: In whose name the work is done in the pool: no user has one with a slash.
 _OWNER: Final = "/quota"
 
@@ -34,6 +37,7 @@ class Rescans:
         self._check = check
         self._interval = interval
         self._reactor = reactor
+        self._disk = disk
         self._waits = Waits(reactor)
         self._runner = PatientRunner(disk, self._waits)
         self._timer: IDelayedCall | None = None
@@ -75,12 +79,20 @@ class Rescans:
             self._log.warn("no scan of quotas: {reason}", reason=error.text)
 
     async def _scan(self, domain: str) -> None:
+        """A scan that waits too long for changes to end goes on the next time: a program may work for hours."""
+        if self._ends:
+            return
+        waits = self._waits = Waits(self._reactor)
+        patience = self._reactor.callLater(_PATIENCE, waits.cancel)
         try:
-            await self._runner.run(_OWNER, self._counting.count, domain, self._go_on)
+            await PatientRunner(self._disk, waits).run(_OWNER, self._counting.count, domain, self._go_on)
         except (Busy, Cancelled, NotFound):
             return
         except ConchgoError as error:
             self._log.warn("{domain} can't be counted: {reason}", domain=domain, reason=error.text)
+        finally:
+            if patience.active():
+                patience.cancel()
 
     def _go_on(self, _seen: int, _left: int) -> None:
         if self._ends:

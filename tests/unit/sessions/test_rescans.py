@@ -98,6 +98,19 @@ def test_who_must_wait_asks_again_and_the_end_waits_for_nobody(
     assert clock.getDelayedCalls() == []
 
 
+def test_who_waits_long_gives_way_to_the_next(rescans: Rescans, counted: Counted, clock: Clock) -> None:
+    rescans.start()
+    counted.waiting = {"a": NotBefore(2**40), "b": None}
+    clock.advance(60)
+    assert counted.counted == []
+    clock.advance(30)
+    assert counted.counted == ["b"]
+    counted.waiting["a"] = None
+    clock.advance(60)
+    assert counted.counted == ["b", "a"]
+    assert len(clock.getDelayedCalls()) == 1
+
+
 def test_at_the_end_a_scan_is_interrupted(rescans: Rescans) -> None:
     rescans._go_on(1, 1)
     assert rescans.stop().called
