@@ -177,3 +177,23 @@ def test_a_dry_run_tells_and_changes_nothing(service: Service, local: Path) -> N
     assert "f" in rsync(service, "-anv", f"{local}/tree/", address(service, "/d"))
     assert found(service.home) == set()
     assert rsync(service, "-r", address(service, "/")).splitlines()[-1].endswith(" d")
+
+
+@pytest.mark.full
+def test_many_files_and_a_change_in_a_large_one(service: Service, local: Path) -> None:
+    tree = local / "tree"
+    for number in range(50_000):
+        if number % 500 == 0:
+            (tree / str(number // 500)).mkdir(parents=True)
+        (tree / str(number // 500) / str(number)).write_bytes(b"%d" % number)
+    data = os.urandom(100 * 2**20)
+    (tree / "large").write_bytes(data)
+    rsync(service, "-a", f"{tree}/", address(service, "/d"))
+    same(service.home / "d", tree)
+    (tree / "large").write_bytes(data[: 2**20] + b"changed" + data[2**20 :])
+    said = rsync(service, "-a", "--stats", "--no-h", f"{tree}/", address(service, "/d"))
+    literal = int(said.partition("Literal data: ")[2].split()[0])
+    assert literal < 100_000
+    same(service.home / "d", tree)
+    rsync(service, "-a", address(service, "/d/"), local / "back")
+    same(local / "back", tree)

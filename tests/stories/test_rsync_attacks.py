@@ -1,4 +1,4 @@
-"""rsync held to what a session may: each of these succeeds against an rsync that is run as it is."""
+"""rsync is held to what a session may do, and to no more."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from conchgo.accounts.model import FilePattern, Filters
+from conchgo.accounts.model import FilePattern, Filters, Folder, VirtualFolder
 from tests.interop.commands import address, run, ssh_options
 from tests.interop.keys import make_keys
 from tests.interop.service import Servers, Service
@@ -265,3 +266,45 @@ def test_nothing_is_left_of_a_client_that_goes(start: Start, local: Path) -> Non
         client.wait()
     service.audit("logout", 1)
     assert found(service.home) == set()
+
+
+def test_folders_are_shown_in_place_and_stay(start: Start, local: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    plant(shared, "old", "kept")
+    mounted = (VirtualFolder("shared", "/d/shared"),)
+    service = start({"folders": (Folder("shared", str(shared)),)}, virtual_folders=mounted)
+    plant(local, "tree/shared/new", "tree/shared/kept", "tree/f")
+    rsync(service, "-a", f"{local}/tree/", address(service, "/d"))
+    assert found(shared) == {"old", "kept", "new"}
+    assert found(service.home) == {"d/f"}
+    rsync(service, "-a", address(service, "/d/"), local / "back")
+    assert found(local / "back") == {"f", "shared/old", "shared/kept", "shared/new"}
+    plant(local, "empty/f")
+    said = rsync(service, "-a", "--delete", f"{local}/empty/", address(service, "/d"), status=23)
+    assert "shared" in said
+    assert found(shared) == set()
+    assert shared.is_dir()
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that every user of this machine finds by its path."""
+    with TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+def test_without_namespaces_what_cannot_be_masked_is_refused(start: Start, local: Path, reachable: Path) -> None:
+    """And nothing else."""
+    nobody = {"uid": 65534, "gid": 65534} if os.geteuid() == 0 else {}
+    permissions = {"/": EVERYTHING, "/closed": ("upload",)}
+    service = start({"tier": "landlock"}, home_dir=str(reachable), permissions=permissions, **nobody)
+    plant(service.home, "closed/secret", "open/f")
+    if nobody:
+        os.chown(service.home / "open", 65534, 65534)
+    assert "namespaces" in rsync(service, "-a", address(service, "/"), local / "back", status=12)
+    rsync(service, "-a", address(service, "/open/"), local / "back")
+    plant(local, "tree/g")
+    rsync(service, "-a", f"{local}/tree/", address(service, "/open"))
+    assert found(service.home) == {"closed/secret", "open/f", "open/g"}
+    assert found(local / "back") == {"f"}
