@@ -314,9 +314,8 @@ class _MemoryScan:
 
     def settle(self) -> None:
         with self._lock:
-            if self._waits is None:
-                self._waits = set(self._account.open)
-            self._waits &= self._account.open.keys()
+            at_work = {*self._account.open, *self._account.works}
+            self._waits = at_work if self._waits is None else self._waits & at_work
             if self._waits:
                 raise NotBefore(self._clock() + _PAUSE)
 

@@ -210,6 +210,16 @@ class LeaseTests(TestCase):
         third.settle()
         self.assertEqual(self.used(), (71, 4))
 
+    def test_a_scan_waits_for_programs_at_work(self) -> None:
+        area = self.home()
+        lease = self.begun(area)
+        scan = self.ledger.begin(HOME)
+        with self.assertRaises(NotBefore):
+            scan.settle()
+        self.write("a", 5)
+        lease.settle()
+        scan.settle()
+
     def test_a_program_further_down_is_a_reason_to_count_anew(self) -> None:
         for top, other in (("/repo", "/repo/deep"), ("/repo/deep", "/repo")):
             area = self.home(top=top)

@@ -7,6 +7,7 @@ import pytest
 from conchgo.errors import NotBefore
 from conchgo.paths import ROOT, VirtualPath
 from conchgo.quota.interface import Room, Usage
+from conchgo.quota.scans_sql import SQLScans
 from tests.unit.quota.nodes import Node
 from tests.unit.quota.test_durable import ALICE, BOB, LIMIT, Cluster, cluster, create, new_identity, url
 
@@ -116,3 +117,17 @@ def test_what_is_doubted_is_told(cluster: Cluster) -> None:
     one.ledger.doubt({"user:alice"})
     cluster.tick(1)
     assert cluster.is_doubted()
+
+
+def test_a_scan_waits_for_programs_at_work(cluster: Cluster) -> None:
+    one = cluster.node()
+    work = one.ledger.work(ALICE, REPO)
+    scan = SQLScans(one.engine, one.owner, cluster.files.look).begin("user:alice")
+    with pytest.raises(NotBefore):
+        scan.settle()
+    cluster.tick(1)
+    with pytest.raises(NotBefore):
+        scan.settle()
+    work.done(None, size=0, files=0)
+    cluster.tick(1)
+    scan.settle()
