@@ -92,6 +92,7 @@ def main() -> None:
             _compose(plan)
         else:
             _become(plan["identity"])
+            _check_way()
         _confine(plan)
         os.execve(plan["executable"], plan["arguments"], plan["environment"])  # noqa: S606
     except OSError as error:
@@ -147,6 +148,14 @@ def _become(identity: tuple[int, int] | None) -> None:
             os.setresuid(uid, uid, uid)
         # Else our files in /proc belong to root, and the ids of a user namespace could not be written.
         _checked("dumpable", _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0))
+
+
+def _check_way() -> None:
+    """Programs look at their directory by its real name, and would tell it with what went wrong."""
+    try:
+        os.stat(os.getcwdb())
+    except OSError as error:
+        raise Trouble(f"the user's uid has no way to the directory: {error.strerror}") from None
 
 
 def _compose(plan: dict) -> None:  # type: ignore[type-arg]

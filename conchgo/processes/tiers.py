@@ -7,9 +7,7 @@ import os
 import select
 import shutil
 import signal
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,7 +90,7 @@ def _bubblewrap(limits: Limits, directory: bytes, programs: Programs) -> Boxes:
     if bwrap is None:
         raise _Impossible(f"bwrap is not installed (looked for in {SEARCH})")
     path = os.fsencode(bwrap)
-    _try(BubblewrapBoxes(path, _trial_root(), limits, directory), None, directory)
+    _try(BubblewrapBoxes(path, _trial_root(), limits, directory), None, directory, directory)
     return BubblewrapBoxes(path, programs, limits, directory)
 
 
@@ -100,7 +98,8 @@ def _landlock(limits: Limits, directory: bytes, programs: Programs) -> Boxes:
     version = landlock_version()
     if version < OLDEST:
         raise _Impossible(f"the kernel has version {version} of Landlock, and {OLDEST} is needed (Linux 6.2)")
-    _try(LandlockBoxes(version, _trial_root(), limits, directory), Ids(SHOWN, SHOWN), directory)
+    # To the server's own directory others have no way.
+    _try(LandlockBoxes(version, _trial_root(), limits, directory), Ids(SHOWN, SHOWN), directory, b"/")
     return LandlockBoxes(version, programs, limits, directory)
 
 
@@ -114,13 +113,13 @@ def _trial_root() -> Programs:
         raise _Impossible(str(error)) from None
 
 
-def _try(boxes: Boxes, ids: Ids | None, directory: bytes) -> None:
-    """Run a program in a box. Raises _Impossible."""
+def _try(boxes: Boxes, ids: Ids | None, directory: bytes, top: bytes) -> None:
+    """Run a program in a box, to which `top` is shown read-only. Raises _Impossible."""
     if not machine_known():
         raise _Impossible(f"there is no table of system calls for this machine ({os.uname().machine})")
     try:
         sweep(directory)
-        with _trial_place(directory) as place:
+        with closing(_trial_place(top)) as place:
             spawn = boxes.prepare(Job(place, [_TRIAL]), ids)
             status, said = _run(spawn)
     except ConchgoError as error:
@@ -131,13 +130,10 @@ def _try(boxes: Boxes, ids: Ids | None, directory: bytes) -> None:
         raise _Impossible(said or f"a program that was tried ended with status {status}")
 
 
-@contextmanager
-def _trial_place(directory: bytes) -> Iterator[Place]:
-    top = VirtualPath((b"trial",))
-    with tempfile.TemporaryDirectory(prefix="trial-", dir=os.fsdecode(directory)) as path:
-        bind = Bind(top, os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), writable=True)
-        with closing(Place(top, top, None, Access.WRITE, (bind,), Permissions({}), FilePatterns({}))) as place:
-            yield place
+def _trial_place(top: bytes) -> Place:
+    at = VirtualPath((b"trial",))
+    bind = Bind(at, os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), writable=False)
+    return Place(at, at, None, Access.READ, (bind,), Permissions({}), FilePatterns({}))
 
 
 def _run(spawn: Spawn) -> tuple[int, str]:

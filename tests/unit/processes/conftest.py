@@ -29,7 +29,7 @@ def who(request: pytest.FixtureRequest) -> Who:
 
 @pytest.fixture
 def top(who: Who) -> Iterator[bytes]:
-    """A directory of theirs, where the way to it is theirs alone, but for a root server."""
+    """A directory of theirs."""
     above = tempfile.mkdtemp(prefix="conchgo-test-").encode()
     directory = above + b"/home"
     os.mkdir(directory)
@@ -64,11 +64,13 @@ def in_namespaces(who: Who, runs: bytes, limits: Limits) -> Runner:
 
 
 @pytest.fixture
-def under_landlock(who: Who, runs: bytes, limits: Limits, monkeypatch: pytest.MonkeyPatch) -> Runner:
+def under_landlock(who: Who, top: bytes, runs: bytes, limits: Limits, monkeypatch: pytest.MonkeyPatch) -> Runner:
     if landlock_version() < OLDEST:
         pytest.skip("this kernel has no Landlock")
     if os.geteuid() == 0 and who.owner[0] == 0:
         pytest.skip("root is not confined by Landlock alone")
+    # With namespaces nobody else needs a way to it.
+    os.chmod(os.path.dirname(top), 0o711)
     with monkeypatch.context() as patched:
         patched.setattr(os, "geteuid", lambda: who.server)
         return Runner(LandlockBoxes(landlock_version(), PROGRAMS, limits, runs), who)

@@ -81,6 +81,18 @@ def test_nobody_is_root(under_landlock: Runner, top: bytes) -> None:
                 under_landlock.boxes.prepare(Job(where, [b"python3"]), ids)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="of root servers only")
+def test_who_has_no_way_to_the_directory_is_told_so(under_landlock: Runner, top: bytes) -> None:
+    if under_landlock.who.unprivileged:
+        pytest.skip("the server itself has none")
+    os.chmod(os.path.dirname(top), 0o700)
+    with closing(place((b"/repo", top, True))) as where:
+        ran = under_landlock.python(where, "print('ran')")
+
+    assert (ran.status, ran.output) == (1, b"")
+    assert ran.error == b"conchgo-box: the user's uid has no way to the directory: Permission denied\n"
+
+
 def test_rights_are_those_that_the_kernel_knows() -> None:
     assert governed(3) == (0x7FFF,)
     assert governed(4) == (0x7FFF, 3)
