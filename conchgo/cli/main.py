@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str, bool]]] = {
     "folder": ("conchgo.cli.folder", "folder", "Add, show, change and delete folders that users share.", True),
     "quota": ("conchgo.cli.quota", "quota", "Show what is used of quotas, and count anew.", True),
     "status": ("conchgo.cli.status", "status", "Tell what runs, and how system commands are kept in.", True),
+    "git": ("conchgo.cli.git", "git", "Make repositories for users.", True),
     "sessions": ("conchgo.cli.sessions", "sessions", "List who is connected, in all workers.", True),
     "transfers": ("conchgo.cli.transfers", "transfers", "List how much users have transferred.", True),
     "portable": ("conchgo.cli.portable", "portable", "Serve one directory to one user; nothing is stored.", False),

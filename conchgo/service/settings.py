@@ -82,8 +82,8 @@ def _path(text: str) -> str:
     return text
 
 
-def _branch(text: str) -> str:
-    """A name that git takes, of the plain ones (git-check-ref-format(1))."""
+def branch_name(text: str) -> str:
+    """A name that git takes, of the plain ones (git-check-ref-format(1)). Raises ValueError."""
     if not re.fullmatch(r"[A-Za-z0-9_]+(?:[-/.][A-Za-z0-9_]+)*", text) or text.endswith(".lock"):
         raise ValueError(f"{text!r} is no plain name of a branch, like main or release/1.x")
     return text
@@ -169,7 +169,7 @@ class CommandsSection(Section):
 
 class GitSection(Section):
     create_on_push: bool = False
-    default_branch: Annotated[str, AfterValidator(_branch)] = "main"
+    default_branch: Annotated[str, AfterValidator(branch_name)] = "main"
 
 
 class RsyncSection(Section):

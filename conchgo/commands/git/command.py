@@ -11,14 +11,12 @@ from conchgo.commands.command import Call, Command, UsageError
 from conchgo.commands.git.environment import environment
 from conchgo.commands.git.grammar import repository_path
 from conchgo.commands.git.receiving import Receiving
-from conchgo.commands.git.repository import Repository, located, looked_at, steps_to_make
+from conchgo.commands.git.repository import Repository, located, looked_at, remove, steps_to_make
 from conchgo.commands.programs import exit_status, placed, require_all, required
 from conchgo.errors import ConchgoError, NotFound, Unsupported
 from conchgo.paths import VirtualPath
 from conchgo.processes.interface import Access, Ending, Job, Place
 from conchgo.processes.system import Lease, Processes
-from conchgo.vfs.interface import Filesystem
-from conchgo.vfs.removing import Removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +109,8 @@ async def make_repository(call: Call, path: VirtualPath, branch: str, object_for
             await call.files.hop(step, files)
     except ConchgoError:
         with suppress(ConchgoError):
-            await call.files.hop(_remove, files, path)
+            await call.files.hop(remove, files, path)
         raise
-
-
-def _remove(files: Filesystem, path: VirtualPath) -> None:
-    removal = Removal(files, path)
-    while removal.step():
-        pass
 
 
 def _what_went_wrong(ending: Ending) -> str | None:

@@ -16,6 +16,7 @@ from conchgo.commands.git.config_file import MAX_SIZE
 from conchgo.errors import NotFound, PermissionDenied, Unsupported
 from conchgo.paths import VirtualPath
 from conchgo.vfs.interface import Filesystem, Kind, OpenOptions
+from conchgo.vfs.removing import Removal
 
 _HEX: Final = b"0" * 40
 #: Names of all kinds that git has in a repository. `%` is a hash; branches are taken as they come.
@@ -112,6 +113,13 @@ def steps_to_make(
         config += f"[extensions]\n\tobjectFormat = {object_format}\n"
     yield partial(_write, path=path / b"config", content=config.encode())
     yield partial(_write, path=path / b"HEAD", content=f"ref: refs/heads/{branch}\n".encode())
+
+
+def remove(files: Filesystem, path: VirtualPath) -> None:
+    """Take away what was begun; each call goes on where the last one ended."""
+    removal = Removal(files, path)
+    while removal.step():
+        pass
 
 
 def _make_directory(files: Filesystem, path: VirtualPath) -> None:
