@@ -93,11 +93,8 @@ def test_what_a_pattern_denies_is_refused_and_the_rest_arrives(start: Start, loc
 def test_what_is_hidden_is_not_there(start: Start, local: Path) -> None:
     service = start(**patterns(FilePattern("/", denied_patterns=("secret*",), deny_policy=1)))
     plant(service.home, "secret/f", "secret.txt", "open/secret", "open/f")
-    (local / "list").write_text("secret/f\nopen/f\nopen/secret\n")
     rsync(service, "-a", address(service, "/"), local / "one")
     assert found(local / "one") == {"open/f"}
-    rsync(service, "-a", f"--files-from={local}/list", address(service, "/"), local / "two", status=23)
-    assert found(local / "two") == {"open/f"}
     assert "no such file" in rsync(service, "-a", address(service, "/secret/f"), local / "three", status=12)
     assert "no such file" in rsync(service, "-a", address(service, "/secret/"), local / "three", status=12)
 
@@ -308,3 +305,28 @@ def test_without_namespaces_what_cannot_be_masked_is_refused(start: Start, local
     rsync(service, "-a", f"{local}/tree/", address(service, "/open"))
     assert found(service.home) == {"closed/secret", "open/f", "open/g"}
     assert found(local / "back") == {"f"}
+
+
+def test_nothing_is_reached_through_a_link_to_where_other_patterns_hold(start: Start, local: Path) -> None:
+    service = start(**patterns(FilePattern("/secret", denied_patterns=("*",), deny_policy=1)))
+    plant(service.home, "secret/f", "pub/g")
+    (service.home / "pub" / "l").symlink_to("../secret")
+    (local / "list").write_text("pub/l/f\npub/l/\npub/g\n")
+    for options in (["--no-relative"], ["-R"], ["-r", "--no-implied-dirs"]):
+        attempt(service, *options, f"--files-from={local}/list", address(service, "/"), f"{local}/back/")
+        attempt(service, *options, "-R", address(service, "/pub/./l/f"), f"{local}/back/")
+        attempt(service, *options, "-R", address(service, "/./pub/l/"), f"{local}/back/")
+        attempt(service, *options, address(service, "/pub/g"), address(service, "/pub/l/f"), f"{local}/back/")
+    attempt(service, "-r", address(service, "/pub/"), address(service, "/pub/l/"), f"{local}/back/")
+    rsync(service, "-r", address(service, "/pub/g"), f"{local}/back/")
+    assert found(local / "back") == {"g"}
+
+
+def test_files_that_are_fetched_may_be_removed_here(start: Start, local: Path) -> None:
+    service = start(permissions={"/": EVERYTHING, "/fixed": ("list", "download")})
+    plant(service.home, "d/f", "fixed/g")
+    rsync(service, "-r", "--remove-source-files", address(service, "/d"), local / "back")
+    assert found(service.home) == {"fixed/g"}
+    rsync(service, "-r", "--remove-source-files", address(service, "/fixed"), local / "back", status=12)
+    assert found(service.home) == {"fixed/g"}
+    assert found(local / "back") == {"d/f"}

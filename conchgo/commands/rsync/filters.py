@@ -71,6 +71,15 @@ def concern(patterns: FilePatterns, base: VirtualPath) -> bool:
     return bool(_inside(patterns, base)) or _above(patterns, base) is not None
 
 
+def vary(patterns: FilePatterns, base: VirtualPath) -> bool:
+    """Whether patterns say more of what is below `base` than each name by itself: then the way to it matters."""
+    if any(path != base for path in _inside(patterns, base)):
+        return True
+    own = patterns.patterns.get(base)
+    pattern = own or _above(patterns, base)
+    return pattern is not None and (pattern.deny_policy == HIDE_POLICY or (pattern is own and _chooses(pattern)))
+
+
 def _inside(patterns: FilePatterns, base: VirtualPath) -> list[VirtualPath]:
     """Directories with patterns of their own that are not hidden."""
     return [path for path in patterns.patterns if path.is_within(base) and not patterns.hides(path)]

@@ -10,7 +10,7 @@ from typing import Final
 
 from conchgo.accounts.permissions import Permissions, is_pattern, matches
 from conchgo.commands.rsync.aim import BESIDE, Aim
-from conchgo.commands.rsync.filters import concern
+from conchgo.commands.rsync.filters import concern, vary
 from conchgo.commands.rsync.grammar import Request
 from conchgo.commands.settings import RsyncSettings
 from conchgo.errors import PermissionDenied, Unsupported
@@ -83,24 +83,30 @@ def check(request: Request, aim: Aim, place: Place, verbs: frozenset[str]) -> No
     for _, name in request.values("partial-dir"):
         if "/" in name or name == ".." or is_reserved(name.encode("utf-8", "surrogateescape")):
             raise Unsupported("rsync: --partial-dir must be one plain name here")
-    if access_of(request) is Access.READ:
+    base = place.binds[0].at
+    if place.unexpressed or vary(place.patterns, base):
+        _check_ways(request, aim, base)
+    if request.sender:
         return
-    if not request.sender:
-        for verb, options in _NEEDS.items():
-            if verb not in verbs and request.has(*options):
-                raise PermissionDenied(f"permission denied: of {', '.join(options)}, none without {verb}")
-    if concern(place.patterns, place.binds[0].at) or place.unexpressed:
-        _check_unruled(request, aim, place)
+    for verb, needing in _NEEDS.items():
+        if verb not in verbs and request.has(*needing):
+            raise PermissionDenied(f"permission denied: of {', '.join(needing)}, none without {verb}")
+    if place.unexpressed or concern(place.patterns, base):
+        for option in _UNRULED:
+            if request.has(option):
+                raise Unsupported(f"rsync's option {option} is not possible where file patterns or permissions vary")
 
 
-def _check_unruled(request: Request, aim: Aim, place: Place) -> None:
-    for option in _UNRULED:
+def _check_ways(request: Request, aim: Aim, base: VirtualPath) -> None:
+    """Rules know names, and rsync follows links on the way to what it is told of: whoever puts one there meanwhile,
+    or has it on a list of files, would have others hold.
+    """
+    for option in ("files-from", *BESIDE):
         if request.has(option):
             raise Unsupported(f"rsync's option {option} is not possible where file patterns or permissions vary")
-    (target,) = (argument.path for argument in aim.arguments)
-    for name, path in aim.beside:
-        if place.unexpressed or not place.patterns.alike_below(target, path):
-            raise Unsupported(f"rsync's --{name} is not possible where other file patterns or permissions hold")
+    for argument in aim.arguments:
+        if argument.path != base and (argument.path.parent != base or (argument.content and len(aim.arguments) > 1)):
+            raise Unsupported("rsync: one directory at a time, where file patterns or permissions vary")
 
 
 def options(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conchgo.accounts.model import FilePattern
 from conchgo.accounts.patterns import FilePatterns, Verdict
-from conchgo.commands.rsync.filters import concern, filter_rules
+from conchgo.commands.rsync.filters import concern, filter_rules, vary
 from conchgo.commands.rsync.module import Module
 from conchgo.errors import ConchgoError, Unsupported
 from conchgo.paths import ROOT, VirtualPath
@@ -295,3 +295,19 @@ def test_what_is_said_of_other_directories_is_no_matter():
     assert concern(patterns, ROOT)
     assert concern(patterns, VirtualPath((b"a", b"b", b"c")))
     assert not concern(patterns, VirtualPath((b"c",)))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "base", "expected"),
+    [
+        (FilePattern("/", (), ("*.exe",)), "/", False),
+        (FilePattern("/", (), ("*.exe",)), "/a/b", False),
+        (FilePattern("/", (), ("*.exe",), 1), "/a/b", True),
+        (FilePattern("/", ("*.jpg",), ("*",)), "/", True),
+        (FilePattern("/a", (), ("*.exe",)), "/", True),
+        (FilePattern("/a", (), ("*.exe",)), "/a", False),
+        (FilePattern("/a", (), ("*.exe",), 1), "/b", False),
+    ],
+)
+def test_where_the_way_to_a_name_matters(pattern, base, expected):
+    assert vary(FilePatterns.parse([pattern]), VirtualPath.parse(base.encode())) is expected
