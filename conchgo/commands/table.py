@@ -12,6 +12,7 @@ from twisted.plugin import getPlugins
 from conchgo.commands import checksums, help, trees, where  # noqa: A004 - the name that users type
 from conchgo.commands.command import Command, ICommand
 from conchgo.commands.git import command as git
+from conchgo.commands.git import housekeeping
 from conchgo.commands.rsync import command as rsync
 from conchgo.commands.scp import command as scp
 
@@ -24,6 +25,7 @@ BUILT_IN: Final[tuple[Command, ...]] = (
     *trees.COMMANDS,
     scp.COMMAND,
     *git.COMMANDS,
+    housekeeping.COMMAND,
     rsync.COMMAND,
 )
 

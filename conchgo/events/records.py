@@ -70,6 +70,7 @@ ACTIONS: Final = frozenset(
         "exec",
         "copy",
         "fetch",
+        "gc",
         "push",
     }
 )

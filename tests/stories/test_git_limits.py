@@ -246,3 +246,50 @@ def test_the_audit_log_tells_who_fetched_and_pushed(servers: Servers, local: Pat
     (fetched,) = service.audit("fetch", 1)
     assert pushed["path"] == fetched["path"] == "/repo.git"
     assert [event["status"] for event in service.audit("exec", 3)] == ["ok", "ok", "failed"]
+
+
+def ssh_gc(service: Service, path: str = "/repo.git", status: int = 0) -> str:
+    done = subprocess.run(ssh_command(service, f"git-gc {path}"), capture_output=True)
+    assert done.returncode == status, text(done)
+    return text(done)
+
+
+def packs(repository: Path) -> int:
+    return len(list((repository / "objects" / "pack").glob("*.pack")))
+
+
+def test_housekeeping_makes_one_pack_and_counts_it(servers: Servers, local: Path) -> None:
+    service = servers.start(servers.user(quota_size=10**7), commands=COMMANDS)
+    bare = new_bare(service.home / "repo.git")
+    work = new_work(local / "work", files=20)
+    for seed in range(1, 5):
+        push(service, work, "main")
+        commit(work, seed=seed)
+    push(service, work, "main:refs/heads/gone")
+    push(service, work, "--delete", "gone")
+    assert packs(bare) == 5
+    before = tree_of(bare, "main")
+    assert ssh_gc(service) == ""
+    # What nobody refers to any more is kept for a while, not loose.
+    assert packs(bare) == 2
+    assert not list((bare / "objects").glob("[0-9a-f][0-9a-f]"))
+    assert used(service) == on_disk(service.home)
+    assert tree_of(bare, "main") == before
+    is_whole(bare)
+    service.audit("gc", 1)
+
+
+def test_housekeeping_needs_room(servers: Servers, local: Path) -> None:
+    service = servers.start(servers.user(quota_size=10**6), commands=COMMANDS)
+    new_bare(service.home / "repo.git")
+    push(service, new_work(local / "work", size=200_000), "main")
+    assert "bytes of room are needed" in ssh_gc(service, status=1)
+    assert used(service) == on_disk(service.home)
+
+
+def test_of_two_that_keep_house_one_gives_way(servers: Servers) -> None:
+    service = servers.start(commands=COMMANDS)
+    bare = new_bare(service.home / "repo.git")
+    (bare / "gc.pid").write_text(f"2 {os.uname().nodename}\n")
+    assert "gc is already running" in ssh_gc(service, status=128)
+    assert "no git repository" in ssh_gc(service, "/nope.git", status=1)

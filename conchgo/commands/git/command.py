@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -32,24 +32,11 @@ class Service:
 
     async def run(self, call: Call) -> int:
         asked = call.files.path(repository_path(call.arguments))
-        processes = required(call)
+        required(call)
         path = await call.files.hop(located, call.files.filesystem, asked)
         if path is None:
             path = await self._made(call, asked)
-        place = await placed(call, path, self.access)
-        lease: Lease | None = None
-        try:
-            if place.unexpressed:
-                raise Unsupported(f"the permissions of {place.unexpressed[0]} can't be held while git works in {path}")
-            files = call.files.filesystem.inside
-            repository = await call.files.hop(looked_at, files, place.target, place.patterns)
-            if self.access is Access.WRITE:
-                lease = await processes.lease(place)
-            ending = await self._worked(call, processes, place, repository, lease)
-        finally:
-            await processes.finish(place, lease)
-        processes.tell(self.action, place.target, reason=_what_went_wrong(ending))
-        return exit_status(call, ending)
+        return await work_in(call, self.action, path, self.access, self._worked)
 
     async def _worked(
         self, call: Call, processes: Processes, place: Place, repository: Repository, lease: Lease | None
@@ -59,7 +46,8 @@ class Service:
         size = min((limit for limit in limits if limit is not None), default=None)
         # 0 would be no limit.
         more = {} if size is None else {"receive.maxInputSize": str(max(size, 1))}
-        job = job_of(call, processes, place, repository, (self.name.removeprefix("git-").encode(),), more)
+        arguments = (self.name.removeprefix("git-").encode(), processes.path(place, place.target))
+        job = job_of(call, processes, place, repository, arguments, more)
         return await processes.run(job, call.console, Receiving(lease) if writes else None, lease)
 
     async def _made(self, call: Call, path: VirtualPath) -> VirtualPath:
@@ -76,15 +64,42 @@ class Service:
         return path
 
 
+#: What is done in a repository, once all is ready.
+Work = Callable[[Call, Processes, Place, Repository, Lease | None], Awaitable[Ending]]
+
+
+async def work_in(call: Call, action: str, path: VirtualPath, access: Access, work: Work) -> int:
+    """The exit status of git's work in the repository at `path`; an event of that action tells of it.
+
+    Raises:
+        ConchgoError: it can't be done there.
+    """
+    processes = required(call)
+    place = await placed(call, path, access)
+    lease: Lease | None = None
+    try:
+        if place.unexpressed:
+            raise Unsupported(f"the permissions of {place.unexpressed[0]} can't be held while git works in {path}")
+        files = call.files.filesystem.inside
+        repository = await call.files.hop(looked_at, files, place.target, place.patterns)
+        if access is Access.WRITE:
+            lease = await processes.lease(place)
+        ending = await work(call, processes, place, repository, lease)
+    finally:
+        await processes.finish(place, lease)
+    processes.tell(action, place.target, reason=_what_went_wrong(ending))
+    return exit_status(call, ending)
+
+
 def job_of(
     call: Call,
     processes: Processes,
     place: Place,
     repository: Repository,
-    words: tuple[bytes, ...],
+    arguments: tuple[bytes, ...],
     configuration: Mapping[str, str],
 ) -> Job:
-    """git with `words` and the repository's path; of its configuration and hooks it is shown what is safe.
+    """git with these arguments; of the repository's configuration and hooks it is shown what is safe.
 
     Where nothing can be shown in another's place the box, which executes no file of a user, holds it alone.
     """
@@ -92,7 +107,7 @@ def job_of(
     covers = processes.composes
     return Job(
         place,
-        (b"git", *words, path),
+        (b"git", *arguments),
         environment=environment(call.environment, call.owner, configuration),
         files={_below(path, b"config"): repository.config} if covers else {},
         empty=(_below(path, b"hooks"),) if covers and repository.has_hooks else (),
