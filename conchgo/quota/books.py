@@ -126,6 +126,11 @@ class Shelf:
         self.files_room += granted.files - min(excess.files, max(0, self.files_room))
         self.beside = beside
 
+    def lose(self, size: int, files: int) -> None:
+        """So much was used beside the domain by who has other limits: what shrank is free when it was told."""
+        self.size_room -= min(max(0, size), max(0, self.size_room))
+        self.files_room -= min(max(0, files), max(0, self.files_room))
+
     def withhold(self, keep: Usage) -> None:
         """Nothing above it may be used from now on, before the database knows that it was given back."""
         if self.limits.size is not None:

@@ -106,6 +106,8 @@ class DurableLedger:
             self._journal = journal
             self._books: dict[str, Book] = {}
             self._accounts: dict[Charge, Account] = {}
+            #: The shelves that have a domain beside their own.
+            self._beside: dict[str, list[Shelf]] = {}
             self._payers = 0
             self._open: dict[int, DurableChange] = {}
             self._untold = 0
@@ -234,6 +236,9 @@ class DurableLedger:
                     book.use(shelf, size, files)
             if changed:
                 change.account.counted.count(size, files, seen)
+                for other in self._beside.get(asked.charge.storage, ()):
+                    if all(shelf is not other for _, shelf in change.account.pairs):
+                        other.lose(size, files)
             self._untold += 1
             many = self._untold == _MANY
         if many:
@@ -366,6 +371,11 @@ class DurableLedger:
             books = [(self._books.setdefault(domain, Book(domain)), limits) for domain, limits in charge.domains]
             pairs = [(book, book.shelf(limits)) for book, limits in books]
             account = self._accounts[charge] = Account(payer, pairs)
+            for _, shelf in pairs:
+                for domain in shelf.limits.beside:
+                    others = self._beside.setdefault(domain, [])
+                    if all(shelf is not other for other in others):
+                        others.append(shelf)
         for book, _ in account.pairs:
             book.used_at = now
         return account
@@ -434,6 +444,12 @@ class DurableLedger:
                 charge: account
                 for charge, account in self._accounts.items()
                 if not any(book.closed for book, _ in account.pairs)
+            }
+            kept = {id(shelf) for book in self._books.values() for shelf in book.shelves.values()}
+            self._beside = {
+                domain: left
+                for domain, shelves in self._beside.items()
+                if (left := [shelf for shelf in shelves if id(shelf) in kept])
             }
         if self._journal.is_long:
             payers = [account.payer.payload() for account in self._accounts.values()]

@@ -243,6 +243,17 @@ def test_what_others_put_there_is_heard_before_more_is_used_of_an_old_lease(clus
     cluster.take(one, 10, HOME)
 
 
+def test_what_others_put_there_by_the_same_process_is_known_at_once(cluster: Cluster) -> None:
+    node = cluster.node()
+    cluster.take(node, 10, HOME)
+    cluster.take(node, LIMIT - 20, CAROL)
+    assert cluster.waited(lambda: create(node, 10, HOME))
+    with pytest.raises(WouldBlock):
+        create(node, 1, HOME, at_once=True)
+    with pytest.raises(QuotaExceeded):
+        cluster.take(node, 1, HOME)
+
+
 def test_who_removes_what_another_one_put_into_a_folder_has_that_room_and_no_more(cluster: Cluster) -> None:
     one, two = cluster.node(), cluster.node()
     cluster.take(two, LIMIT, CAROL)
