@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +53,13 @@ _ALL_NEW = Took.A_FILE | Took.BYTES
 _file: Tree = {b"/file": CONTENT}
 _two_files: Tree = {b"/file": CONTENT, b"/other": NEW}
 _directory: Tree = {b"/directory": DIRECTORY, b"/directory/inner": CONTENT}
+_repository: Tree = {
+    b"/repo": DIRECTORY,
+    b"/repo/objects": DIRECTORY,
+    b"/repo/refs": DIRECTORY,
+    b"/repo/config": b"[core]\n\tbare = true\n",
+    b"/repo/HEAD": b"ref: refs/heads/main\n",
+}
 _link: Tree = {b"/file": CONTENT, b"/link": Link(b"file")}
 
 
@@ -273,6 +280,21 @@ async def _with_local(use: Callable[[str], Awaitable[Any]]) -> None:
         await use(local)
 
 
+def _program(line: str) -> Callable[[SSHClientConnection], Awaitable[Any]]:
+    """A client of git that wants nothing of what is there."""
+
+    async def run(connection: SSHClientConnection) -> None:
+        process = await connection.create_process(line)
+        with suppress(OSError):  # it may have been refused already
+            process.stdin.write("0000")
+            process.stdin.write_eof()
+        done = await process.wait()
+        if done.returncode != 0:
+            raise CommandFailed(done.stderr)
+
+    return run
+
+
 COMMANDS: Sequence[tuple[Row, Callable[[SSHClientConnection], Awaitable[Any]]]] = (
     (row("checksum", "download", "use file", _file, writes=False), _command("md5sum file")),
     (row("checksum through a link", "download", "use link, use file", _link, writes=False), _command("md5sum link")),
@@ -303,6 +325,7 @@ COMMANDS: Sequence[tuple[Row, Callable[[SSHClientConnection], Awaitable[Any]]]] 
         ),
         _command("conchgo-copy directory n"),
     ),
+    (row("git fetch", "list download", "", _repository, writes=False), _program("git-upload-pack repo")),
     (row("remove", "list delete_files", "use file", _file), _command("conchgo-remove file")),
     (row("remove a link", "list delete_files", "use link", _link), _command("conchgo-remove link")),
     (

@@ -176,10 +176,10 @@ def test_paths_that_mean_a_repository(service: Service, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/nope.git", "/nope.git: no git repository is there"),
+        ("/nope.git", "/nope.git: no such file or directory"),
         ("/", "/: no git repository is there"),
         ("/file", "/file: no git repository is there"),
-        ("/../../etc", "/etc: no git repository is there"),
+        ("/../../etc", "/etc: no such file or directory"),
         ("~/repo.git", "~/repo.git: ~ means nothing here"),
     ],
 )

@@ -292,4 +292,4 @@ def test_of_two_that_keep_house_one_gives_way(servers: Servers) -> None:
     bare = new_bare(service.home / "repo.git")
     (bare / "gc.pid").write_text(f"2 {os.uname().nodename}\n")
     assert "gc is already running" in ssh_gc(service, status=128)
-    assert "no git repository" in ssh_gc(service, "/nope.git", status=1)
+    assert "no git repository" in ssh_gc(service, "/", status=1)

@@ -11,9 +11,9 @@ from conchgo.commands.command import Call, Command, UsageError
 from conchgo.commands.git.environment import environment
 from conchgo.commands.git.grammar import repository_path
 from conchgo.commands.git.receiving import Receiving
-from conchgo.commands.git.repository import Repository, located, looked_at, remove, steps_to_make
+from conchgo.commands.git.repository import Repository, located, looked_at, missing, remove, steps_to_make
 from conchgo.commands.programs import exit_status, placed, require_all, required
-from conchgo.errors import ConchgoError, NotFound, Unsupported
+from conchgo.errors import ConchgoError, Unsupported
 from conchgo.paths import VirtualPath
 from conchgo.processes.interface import Access, Ending, Job, Place
 from conchgo.processes.system import Lease, Processes
@@ -53,11 +53,9 @@ class Service:
     async def _made(self, call: Call, path: VirtualPath) -> VirtualPath:
         """An empty repository, where a push may make one."""
         settings, files = call.settings.git, call.files.filesystem
-        missing = NotFound(f"{path}: no git repository is there")
-        if self.access is not Access.WRITE or not settings.create_on_push or not path.parts:
-            raise missing
-        if await call.files.hop(files.peek, path) is not None:
-            raise missing
+        may_be_made = self.access is Access.WRITE and settings.create_on_push and path.parts
+        if not may_be_made or await call.files.hop(files.peek, path) is not None:
+            await call.files.hop(missing, files, path)
         path = (await call.files.hop(files.realpath, path.parent)) / path.name
         await require_all(call, path, Access.WRITE)
         await make_repository(call, path, settings.default_branch)

@@ -8,8 +8,8 @@ from typing import Final
 from conchgo.commands.command import Call, Command
 from conchgo.commands.git.command import job_of, work_in
 from conchgo.commands.git.grammar import repository_path
-from conchgo.commands.git.repository import Repository, located
-from conchgo.errors import NotFound, QuotaExceeded
+from conchgo.commands.git.repository import Repository, located, missing
+from conchgo.errors import QuotaExceeded
 from conchgo.paths import VirtualPath
 from conchgo.processes.interface import Access, Ending, Place
 from conchgo.processes.system import Lease, Processes
@@ -23,7 +23,7 @@ async def _run(call: Call) -> int:
     asked = call.files.path(repository_path(call.arguments))
     path = await call.files.hop(located, call.files.filesystem, asked)
     if path is None:
-        raise NotFound(f"{asked}: no git repository is there")
+        await call.files.hop(missing, call.files.filesystem, asked)
     return await work_in(call, "gc", path, Access.WRITE, _pack)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 from conchgo.accounts.patterns import FilePatterns, Verdict
 from conchgo.commands.git.clean_config import clean_config
@@ -45,6 +45,20 @@ def located(files: Filesystem, path: VirtualPath) -> VirtualPath | None:
         Unsupported: there is a `.git` that leads elsewhere.
     """
     return next((candidate for candidate in _candidates(path) if _is_repository(files, candidate)), None)
+
+
+def missing(files: Filesystem, path: VirtualPath) -> NoReturn:
+    """Say why there is no repository that `path` means.
+
+    Raises:
+        NotFound: something else is there, or nothing.
+        PermissionDenied: what is there may not be looked at.
+    """
+    try:
+        files.stat(path)
+    except NotFound:
+        raise NotFound(f"{path}: {NotFound.default}") from None
+    raise NotFound(f"{path}: no git repository is there")
 
 
 def _candidates(path: VirtualPath) -> Iterator[VirtualPath]:
