@@ -32,6 +32,11 @@ class Steps(Protocol):
         ...
 
 
+def names_directory(text: str) -> bool:
+    """Whether a path says by its end that it is one of a directory."""
+    return text.endswith(("/", "/."))
+
+
 class Files:
     """What a command does with files. After the client is gone everything but closing raises Cancelled.
 

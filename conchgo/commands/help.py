@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from conchgo.commands.command import OK, Call, Command
+from conchgo.commands.command import OK, Call, Command, UsageError
 
 
 async def _help(call: Call) -> int:
+    if call.arguments:
+        raise UsageError("no words are wanted")
     await call.console.write(overview(call.commands.values()).encode())
     return OK
 

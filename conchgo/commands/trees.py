@@ -8,11 +8,11 @@ from argparse import Namespace
 from typing import Final, Protocol
 
 from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
-from conchgo.commands.files import Steps
+from conchgo.commands.files import Steps, names_directory
 from conchgo.commands.options import Options
 from conchgo.errors import Cancelled, ConchgoError, IsADirectory
 from conchgo.paths import VirtualPath, escaped
-from conchgo.vfs.copying import TreeCopy, make_directory
+from conchgo.vfs.copying import TreeCopy
 from conchgo.vfs.interface import FileStat, Filesystem, Kind
 from conchgo.vfs.removing import Removal
 
@@ -88,19 +88,13 @@ async def _copy(call: Call) -> int:
 def _target(
     files: Filesystem, source_text: str, source: VirtualPath, target_text: str, target: VirtualPath
 ) -> VirtualPath:
-    """What is meant by the target: a directory that is there is copied into, unless the source ends with a slash.
-
-    Directories that lead to it are made.
-    """
+    """What is meant by the target: a directory that is there is copied into, unless the source ends with a slash."""
     there: FileStat | None = files.peek(target)
     is_directory = there is not None and there.kind is Kind.DIRECTORY
-    if target_text.endswith("/") or (is_directory and not source_text.endswith("/")):
-        target = target / source.name if source.parts else target
-    elif is_directory and files.lstat(source).kind is not Kind.DIRECTORY:
+    if names_directory(target_text) or (is_directory and not names_directory(source_text)):
+        return target / source.name if source.parts else target
+    if is_directory and files.lstat(source).kind is not Kind.DIRECTORY:
         raise IsADirectory("the target is a directory")
-    missing = [path for path in target.parent.ancestors() if files.peek(path) is None]
-    for path in reversed(missing):
-        make_directory(files, path)
     return target
 
 

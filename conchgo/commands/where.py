@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conchgo.commands.command import OK, Call, Command
+from conchgo.commands.command import OK, Call, Command, UsageError
 
 
 async def _cd(call: Call) -> int:
@@ -13,6 +13,8 @@ async def _cd(call: Call) -> int:
 
 
 async def _pwd(call: Call) -> int:
+    if call.arguments:
+        raise UsageError("no words are wanted")
     await call.console.write(bytes(call.files.start) + b"\n")
     return OK
 

@@ -35,8 +35,8 @@ class TreeCopy:
 
     Files get the mode of the source, and nothing else of it. Links and what is no regular file are passed over, in
     `skipped`. What fails is in `failures`, for the caller to take, and the others are copied all the same; but where
-    there is no more room it ends, with QuotaExceeded or NoSpace. At most one listing and two files are open at a time;
-    `close` gives them back, whenever the copy ends.
+    there is no more room it ends with that. At most one listing and two files are open at a time; `close` gives them
+    back, whenever the copy ends. Directories that lead to `target` are made, once it is clear that it can begin.
     """
 
     def __init__(self, files: Filesystem, source: VirtualPath, target: VirtualPath) -> None:
@@ -112,14 +112,23 @@ class TreeCopy:
         stat = self.files.lstat(source)
         if stat.kind not in (Kind.FILE, Kind.DIRECTORY):
             raise Unsupported("only files and directories are copied")
+        self._make_way()
         self.add(source, target, stat)
+
+    def _make_way(self) -> None:
+        missing = [path for path in self._target.parent.ancestors() if self._within.peek(path) is None]
+        for path in reversed(missing):
+            make_directory(self._within, path)
 
     def _work(self, task: _Directory | _File) -> None:
         try:
             if task.step():
                 return
-        except (QuotaExceeded, NoSpace):
-            raise
+        except (QuotaExceeded, NoSpace) as full:
+            self.close()
+            self._pending.clear()
+            self.failures.append((task.source, type(full)(f"{full.text}; the copy ends here")))
+            return
         except ConchgoError as error:
             task.give_up()
             self.failures.append((task.source, error))

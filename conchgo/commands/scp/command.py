@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import Final
 
 from conchgo.commands.command import FAILED, OK, Call, Command, UsageError
+from conchgo.commands.files import names_directory
 from conchgo.commands.options import Options
 from conchgo.commands.scp import messages
 from conchgo.commands.scp.peer import Fatal, Peer
@@ -39,7 +40,7 @@ async def _run(call: Call) -> int:
 async def _take(call: Call, peer: Peer, options: Namespace) -> None:
     (text,) = options.operands
     sink = Sink(peer, call.files, call.files.path(text), recursive=options.r, preserve=options.p)
-    await sink.run(directory=options.d or text.endswith("/"))
+    await sink.run(directory=options.d or names_directory(text))
 
 
 async def _send(call: Call, peer: Peer, options: Namespace) -> None:

@@ -182,3 +182,10 @@ def test_names_behind_two_dashes_are_no_options() -> None:
     channel = run(filesystem(), "md5sum", "--", *("-name",) * 1000)
     assert channel.status == 1
     assert len(channel.complaints) == 1000
+
+
+@pytest.mark.parametrize("name", ["pwd", "help"])
+def test_commands_that_take_no_words_say_so(name) -> None:
+    channel = run(filesystem(), name, "word")
+    assert (channel.status, bytes(channel.output)) == (2, b"")
+    assert len(channel.complaints) == 1

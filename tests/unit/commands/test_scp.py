@@ -255,9 +255,10 @@ def test_a_quota_is_told_from_a_full_disk(home) -> None:
 
 def test_d_wants_a_directory(home) -> None:
     (home / "file").touch()
-    for name in ("file", "missing"):
-        scp = Scp(served(home), "scp", "-d", "-t", name)
-        assert bytes(scp.channel.output) == b"\2scp: /%s: not a directory\n" % name.encode()
+    for words in (("-d", "-t", "file"), ("-d", "-t", "missing"), ("-t", "missing/"), ("-t", "missing/.")):
+        scp = Scp(served(home), "scp", *words)
+        name = words[-1].rstrip("/.").encode()
+        assert bytes(scp.channel.output) == b"\2scp: /%s: not a directory\n" % name
         assert scp.channel.status == 1
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from conchgo.quota.interface import Charge, Limits, Usage
+from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.local import LocalStorage
+from conchgo.vfs.compose import Mount
 from tests.unit.commands.running import EVERYTHING, filesystem, run
 
 
@@ -57,6 +60,8 @@ def test_a_tree_is_copied(home, name) -> None:
         ("source/file", "there", "there/file"),
         ("source/file", "there/", "there/file"),
         ("source/file", "missing/", "missing/file"),
+        ("source/file", "missing/.", "missing/file"),
+        ("source/deep/.", "there", "there/deeper/other"),
         ("source/file", "missing/deep/name", "missing/deep/name"),
         ("source/deep", "there", "there/deep/deeper/other"),
         ("source/deep/", "there", "there/deeper/other"),
@@ -82,6 +87,9 @@ def test_directories_are_merged_at_every_depth(home) -> None:
     ("source", "target", "reason"),
     [
         ("source", "source/deep/inside", "one of the two is within the other"),
+        ("source", "source/new/deep/inside", "one of the two is within the other"),
+        ("source/", "link/new/inside", "one of the two is within the other"),
+        ("missing", "new/deep/target", "no such file or directory"),
         ("source", "source", "one of the two is within the other"),
         ("source/deep/", ".", "one of the two is within the other"),
         ("source/", "link/inside", "one of the two is within the other"),
@@ -100,6 +108,21 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_changed(home, source, tar
     assert channel.status == 1
     assert reason in channel.complaints[0]
     assert content(home) == before
+
+
+def test_where_a_quota_is_full_it_is_told_what_was_copied_and_what_was_not(home) -> None:
+    ledger = MemoryLedger()
+    ledger.count("user:alice", Usage(0, 0))
+    mount = Mount(LocalStorage(bytes(home)), Charge("user:alice", (("user:alice", Limits(files=2)),)))
+    channel = run(filesystem(mount, ledger=ledger), "conchgo-copy", "source/", "copy")
+    assert channel.status == 1
+    failed, summary = channel.complaints
+    assert failed.endswith(": quota exceeded: 2 of 2 files are there; the copy ends here")
+    assert summary.startswith("conchgo-copy: 2 files with ")
+    assert summary.endswith("; 1 could not be")
+    copies = [path for path in (home / "copy").rglob("*") if path.is_file()]
+    assert ledger.usage("user:alice") == Usage(sum(path.stat().st_size for path in copies), 2)
+    assert len(copies) == 2
 
 
 def test_links_and_fifos_are_passed_over(home) -> None:
