@@ -70,6 +70,8 @@ class CommandProgram:
         if reason is not None:
             self._console.error(f"{self._command.name}: {reason}")
         self._told(status if status >= 0 else BY_SIGNAL - status, reason, time.monotonic() - self._began)
+        if status and self._console.lent:
+            self._stream.linger()
         if status >= 0:
             self._stream.exit(status)
         else:

@@ -42,6 +42,8 @@ class Console:
         self._waiting: Deferred[None] | None = None
         self._borrower: Borrower | None = None
         self.gone = False
+        #: Whether a borrower has had it.
+        self.lent = False
 
     # For the coroutine
 
@@ -115,6 +117,7 @@ class Console:
     def lend(self, borrower: Borrower) -> None:
         """All that comes goes to `borrower` from now on, first what waits here; he reports what he has consumed."""
         self._borrower = borrower
+        self.lent = True
         borrower.started(self._stream)
         for view in self._input.take(len(self._input)).views:
             borrower.data_received(view)

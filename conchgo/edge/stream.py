@@ -50,6 +50,13 @@ class Stream(Protocol):
         """After all output: end of file, exit-status, close (RFC 4254, 6.10). Later writes are dropped."""
         ...
 
+    def linger(self) -> None:
+        """Take what the peer still sends after the end, and drop it, until he ends it or for some seconds.
+
+        The end is told at once, but who writes before he reads would never come to read it (rsync does).
+        """
+        ...
+
     def exit_by_signal(self, name: bytes) -> None:
         """The same with exit-signal; `name` is without SIG."""
         ...

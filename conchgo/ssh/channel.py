@@ -17,6 +17,7 @@ from twisted.conch.ssh.connection import (
     MSG_CHANNEL_REQUEST,
     MSG_CHANNEL_WINDOW_ADJUST,
 )
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from conchgo.edge.stream import Buffer
@@ -34,6 +35,8 @@ GRANT: Final = WINDOW // 16
 #: Output that waits: above the first a channel is congested, below the second no longer.
 HIGH_WATER: Final = 1024 * 1024
 LOW_WATER: Final = HIGH_WATER // 2
+#: Seconds for which a channel that lingers takes input after its end.
+LINGER: Final = 10.0
 #: Most replies are not longer.
 _LITTLE: Final = 512
 #: Bytes that a channel sends before it is the next one's turn.
@@ -55,6 +58,10 @@ class FlowChannel(SSHChannel):
     conn: Connection  # type: ignore[assignment]
     id: int  # type: ignore[assignment]
     _log = Logger()
+    # Few channels ever set these: idle ones shall be light.
+    _lingers = False
+    _end_told = False
+    _lingering: IDelayedCall | None = None
 
     def __init__(self, conn: Connection, remote_id: int, remote_window: int, remote_max_packet: int) -> None:
         super().__init__(WINDOW, MAX_DATA, remote_window, min(remote_max_packet, MAX_DATA), conn)  # type: ignore[arg-type]
@@ -98,11 +105,15 @@ class FlowChannel(SSHChannel):
     def exit_by_signal(self, name: bytes) -> None:
         self._end(NS(b"exit-signal") + b"\0" + NS(name) + b"\0" + NS(b"") + NS(b""))
 
+    def linger(self) -> None:
+        self._lingers = True
+
     def terminate(self) -> None:
         """The server ends what runs: exit-signal and close at once (RFC 4254, 6.10). Output that waits is dropped."""
         if not self.localClosed:
             self._output.clear()
-            self._send(MSG_CHANNEL_REQUEST, _TERMINATED)
+            if not self._end_told:
+                self._send(MSG_CHANNEL_REQUEST, _TERMINATED)
             self.send_close()
 
     @property
@@ -133,7 +144,9 @@ class FlowChannel(SSHChannel):
     def receive(self, data: Buffer) -> None:
         """Count `data` against the window, and give it to the program if one runs."""
         self._count(data)
-        if not self._input_ended and self._takes_output:
+        if self._lingers and self._exit is not None:
+            self.consumed(len(data))
+        elif not self._input_ended and self._takes_output:
             self.data_received(data)
 
     def receive_extended(self, data: Buffer) -> None:
@@ -146,6 +159,8 @@ class FlowChannel(SSHChannel):
             self._input_ended = True
             if self._exit is None:
                 self.input_ended()
+            elif self._end_told:
+                self.send_close()
 
     def receive_close(self) -> None:
         """The peer takes no more: what waits is dropped, our CLOSE answers its own (RFC 4254, section 5.3)."""
@@ -157,6 +172,7 @@ class FlowChannel(SSHChannel):
         if not self.localClosed:
             self._send(MSG_CHANNEL_CLOSE, b"")
             self.localClosed = True
+            self._stop_lingering()
         if self.remoteClosed:
             self.conn.channelClosed(self)
 
@@ -187,10 +203,14 @@ class FlowChannel(SSHChannel):
     def settle(self) -> None:
         """After output went or the socket's state changed: end the channel, or tell the program how things are."""
         if self._exit is not None:
-            if not self._output and not self.localClosed:
+            if not (self._output or self.localClosed or self._end_told):
+                self._end_told = True
                 self._send(MSG_CHANNEL_EOF, b"")
                 self._send(MSG_CHANNEL_REQUEST, self._exit)
-                self.send_close()
+                if self._lingers and not self._input_ended:
+                    self._lingering = self.conn.transport.factory.clock.callLater(LINGER, self.send_close)
+                else:
+                    self.send_close()
         elif self._output.held > HIGH_WATER or not self.conn.writable:
             self.congested = True
         elif self.congested and self._output.held < LOW_WATER:
@@ -200,6 +220,7 @@ class FlowChannel(SSHChannel):
     def closed(self) -> None:
         """Both sides have closed it, or the connection is gone."""
         self._patience.end()
+        self._stop_lingering()
 
     # For subclasses
 
@@ -226,7 +247,13 @@ class FlowChannel(SSHChannel):
     def _end(self, request: bytes) -> None:
         if self._exit is None:
             self._exit = request
+            if self._lingers:
+                self.consumed(WINDOW)
             self._flush()
+
+    def _stop_lingering(self) -> None:
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
 
     def _write(self, data: Sequence[Buffer], extended: int | None) -> None:
         if self._takes_output:

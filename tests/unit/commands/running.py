@@ -65,6 +65,9 @@ class Channel:
         assert self.status is None
         self.status = status
 
+    def linger(self) -> None:
+        pass
+
     def exit_by_signal(self, name: bytes) -> None:
         assert self.status is None
         self.signal = name

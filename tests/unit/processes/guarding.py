@@ -99,6 +99,9 @@ class Channel:
     def exit(self, status: int) -> None:
         raise AssertionError("a guard ends no channel")
 
+    def linger(self) -> None:
+        pass
+
     def exit_by_signal(self, name: bytes) -> None:
         raise AssertionError("a guard ends no channel")
 

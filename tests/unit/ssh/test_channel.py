@@ -6,7 +6,7 @@ import pytest
 from twisted.conch.ssh.common import NS
 from twisted.internet.task import Clock
 
-from conchgo.ssh.channel import GRANT, HIGH_WATER, LOW_WATER, TURN, WINDOW
+from conchgo.ssh.channel import GRANT, HIGH_WATER, LINGER, LOW_WATER, TURN, WINDOW
 from conchgo.ssh.packet_buffer import MAX_DATA
 from conchgo.ssh.patience import LARGE_WINDOW
 from tests.ssh_client import channel_data, log_in, numbers_of, start
@@ -269,6 +269,42 @@ def test_a_program_that_a_signal_ended() -> None:
     session.wire.pump()
     request = NS(b"exit-signal") + b"\0" + NS(b"TERM") + b"\0" + NS(b"") + NS(b"")
     assert [payload[4:] for payload in session.client.received(REQUEST)] == [request]
+
+
+def lingering(session: Session) -> None:
+    """It has told its end while the client goes on to write."""
+    for _ in range(WINDOW // MAX_DATA):
+        session.data(b"x" * MAX_DATA)
+    session.stream.linger()
+    session.stream.exit(1)
+    for _ in range(WINDOW // MAX_DATA):
+        session.data(b"x" * MAX_DATA)
+    assert len(session.program.input) == WINDOW
+    assert session.adjusted() > WINDOW
+    assert numbers_of(session.client, EOF, REQUEST, CLOSE) == [EOF, REQUEST]
+
+
+def test_who_writes_before_he_reads_comes_to_read_the_end() -> None:
+    session = Session()
+    lingering(session)
+    session.send(EOF)
+    assert numbers_of(session.client, EOF, REQUEST, CLOSE) == [EOF, REQUEST, CLOSE]
+
+
+def test_input_after_the_end_is_not_taken_for_ever() -> None:
+    session = Session()
+    lingering(session)
+    session.wire.server.factory.clock.advance(LINGER)
+    session.wire.pump()
+    assert numbers_of(session.client, EOF, REQUEST, CLOSE) == [EOF, REQUEST, CLOSE]
+
+
+def test_the_end_of_who_lingers_is_told_once() -> None:
+    session = Session()
+    lingering(session)
+    session.stream.terminate()
+    session.wire.pump()
+    assert numbers_of(session.client, EOF, REQUEST, CLOSE) == [EOF, REQUEST, CLOSE]
 
 
 def test_nothing_is_told_after_the_exit() -> None:
