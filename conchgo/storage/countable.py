@@ -45,6 +45,7 @@ class Countable(Protocol):
         """As `Stillness.still`; where not `alone`, with others who are not either.
 
         No directory moves meanwhile, and a name is of the same file as long as that is held (`exclusively`).
+        Raises Failure (when it is entered): others have held it for half a minute.
         """
         ...
 

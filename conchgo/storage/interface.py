@@ -311,6 +311,7 @@ class Stillness(Protocol):
 
         Raises (when it is entered):
             NotBefore: others change names; nothing waits here.
+            Failure: that has been so for half a minute.
             WouldBlock: the same, at once.
         """
         ...

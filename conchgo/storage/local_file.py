@@ -30,7 +30,7 @@ _SETTLED: Final = 60
 
 
 #: What one session has found out is so for all.
-_patience = Patience()
+_patience = Patience("the file is locked: another program on the server keeps it to itself, try again later")
 
 
 class _Exclusive:

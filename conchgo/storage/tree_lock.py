@@ -10,18 +10,23 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-import time
 from typing import Final
 
-from conchgo.errors import NotBefore, WouldBlock
+from conchgo.errors import WouldBlock
 from conchgo.storage.beneath import Root
-from conchgo.storage.countable import PAUSE
+from conchgo.storage.patience import Patience
 
 #: For all locks: nobody waits who holds it.
 _changing: Final = threading.Lock()
 
 #: The directories (device and inode) that threads of this process hold alone: which thread, and how often.
 _alone: Final[dict[tuple[int, int], tuple[int, int]]] = {}
+
+#: What one session has found out is so for all. Who wants it alone waits for others than who does not.
+_patience: Final = Patience(
+    "the directory is locked: another program on the server keeps it to itself, or much is moved or written there; "
+    "try again later"
+)
 
 
 class TreeLock:
@@ -46,12 +51,19 @@ class TreeLock:
 
         Raises (when it is entered):
             NotBefore: others hold it; nothing waits here.
+            Failure: that has been so for half a minute.
             WouldBlock: the same, with `at_once`.
         """
         return self._held[alone][at_once]
 
     def enter(self, alone: bool) -> bool:
         """Whether it is held now."""
+        entered = self._entered(alone)
+        if entered and _patience:
+            _patience.granted((self._identity, alone))
+        return entered
+
+    def _entered(self, alone: bool) -> bool:
         with _changing:
             holder = _alone.get(self._identity) if _alone else None
             if holder is not None:
@@ -68,6 +80,10 @@ class TreeLock:
                     return False
                 self._sharers += 1
             return True
+
+    def refused(self, alone: bool) -> Exception:
+        """What to raise: when to ask again. Raises Failure as `held`."""
+        return _patience.refused((self._identity, alone))
 
     def leave(self) -> None:
         with _changing:
@@ -102,7 +118,7 @@ class Held:
 
     def __enter__(self) -> None:
         if not self._lock.enter(self._alone):
-            raise WouldBlock if self._at_once else NotBefore(time.monotonic() + PAUSE)
+            raise WouldBlock if self._at_once else self._lock.refused(self._alone)
 
     def __exit__(self, *_: object) -> None:
         self._lock.leave()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conchgo.errors import Failure, NotBefore, WouldBlock
 from conchgo.paths import VirtualPath
-from conchgo.storage import local_file
+from conchgo.storage import local_file, tree_lock
 from conchgo.storage.interface import Create
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.local_file import LocalFile
@@ -41,7 +43,7 @@ def waited_for(patience: Patience, clock: Clock, file: tuple[int, int] = (1, 2))
 
 
 def test_it_ends_and_does_not_ask_all_the_time(clock: Clock) -> None:
-    patience = Patience(clock)
+    patience = Patience("locked", clock)
     began = clock.now
     assert patience.refused((1, 2)).at <= began + 0.01
     assert waited_for(patience, clock) < 300
@@ -52,7 +54,7 @@ def test_it_ends_and_does_not_ask_all_the_time(clock: Clock) -> None:
 
 
 def test_who_was_let_in_begins_anew(clock: Clock) -> None:
-    patience = Patience(clock)
+    patience = Patience("locked", clock)
     waited_for(patience, clock)
     patience.granted((1, 2))
     assert not patience
@@ -60,7 +62,7 @@ def test_who_was_let_in_begins_anew(clock: Clock) -> None:
 
 
 def test_what_nobody_asks_for_is_forgotten(clock: Clock) -> None:
-    patience = Patience(clock)
+    patience = Patience("locked", clock)
     for number in range(100):
         patience.refused((1, number))
     clock.now += 60
@@ -69,10 +71,10 @@ def test_what_nobody_asks_for_is_forgotten(clock: Clock) -> None:
     assert waited_for(patience, clock, (1, 7)) > 10
 
 
-def patiently(file: LocalFile, clock: Clock) -> None:
+def patiently(work: Callable[[], object], clock: Clock) -> None:
     while True:
         try:
-            file.exclusively().__enter__()
+            work()
         except NotBefore as wait:
             clock.now = wait.at
         else:
@@ -82,7 +84,7 @@ def patiently(file: LocalFile, clock: Clock) -> None:
 def test_a_file_that_somebody_else_has_locked_for_ever(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_file, "_patience", Patience(clock))
+    monkeypatch.setattr(local_file, "_patience", Patience("another program", clock))
     path = tmp_path / "file"
     path.write_bytes(b"data")
     storage = LocalStorage(bytes(tmp_path))
@@ -95,7 +97,7 @@ def test_a_file_that_somebody_else_has_locked_for_ever(
         fcntl.flock(foreign, fcntl.LOCK_SH)
         began = clock.now
         with pytest.raises(Failure, match="another program"):
-            patiently(file, clock)
+            patiently(lambda: file.exclusively().__enter__(), clock)
         assert clock.now - began < LONGEST + 1
         # Another handle, of another session perhaps, hears it at once.
         other = opened()
@@ -108,4 +110,36 @@ def test_a_file_that_somebody_else_has_locked_for_ever(
     assert not local_file._patience
     file.close()
     other.close()
+    storage.close()
+
+
+@pytest.mark.parametrize("lock", [fcntl.LOCK_SH, fcntl.LOCK_EX])
+def test_a_directory_that_somebody_else_has_locked_for_ever(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, lock: int
+) -> None:
+    monkeypatch.setattr(tree_lock, "_patience", Patience("another program", clock))
+    (tmp_path / "old").mkdir()
+    storage = LocalStorage(bytes(tmp_path))
+    old, new, made = (VirtualPath((name,)) for name in (b"old", b"new", b"made"))
+    foreign = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(foreign, lock)
+
+    def rename() -> None:
+        if lock == fcntl.LOCK_SH:
+            # Others are let in meanwhile, and that does not make this one wait anew.
+            storage.mkdir(made)
+            storage.rmdir(made)
+        storage.rename(old, new, replace=False)
+
+    began = clock.now
+    with pytest.raises(Failure, match="another program"):
+        patiently(rename, clock)
+    assert LONGEST <= clock.now - began < LONGEST + 1
+    if lock == fcntl.LOCK_EX:
+        with pytest.raises(Failure, match="another program"):
+            storage.mkdir(made)
+    os.close(foreign)
+    rename()
+    storage.mkdir(made)
+    assert not tree_lock._patience
     storage.close()
