@@ -60,7 +60,8 @@ class _Shared:
 class Throttles:
     """Of all users that are connected to this worker. For any thread.
 
-    `workers_of` tells in how many workers a user is active: they share his bandwidth.
+    `workers_of` tells in how many workers a user is active: they share his bandwidth. It may learn that only after the
+    first question.
     """
 
     def __init__(
@@ -92,6 +93,9 @@ class Throttles:
                 self._shared[key] = _Shared(Throttle(key, *(self._way(user.username, way) for way in Direction)))
             shared = self._shared[key]
             shared.sessions += 1
+        if bandwidth.upload_bandwidth or bandwidth.download_bandwidth:
+            # The answer takes a moment: it shall be there when the first transfer begins.
+            self._workers_of(user.username)
         throttle = shared.throttle
         throttle.upload.bucket.rate = bandwidth.upload_bandwidth * _KB
         throttle.download.bucket.rate = bandwidth.download_bandwidth * _KB

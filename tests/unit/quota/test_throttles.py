@@ -114,6 +114,20 @@ def test_the_limits_of_a_user(fields: dict[str, int], limits: TransferLimits) ->
     assert transfer_limits(user(**fields)) == limits
 
 
+def test_in_how_many_workers_a_user_is_is_asked_before_his_first_transfer(counter: MemoryTransferCounter) -> None:
+    asked: list[str] = []
+
+    def workers_of(username: str) -> int:
+        asked.append(username)
+        return 1
+
+    throttles = Throttles(counter, workers_of)
+    throttles.join(user("bob", upload_data_transfer=1), "192.0.2.1")
+    assert asked == []
+    throttles.join(user(upload_bandwidth=3), "192.0.2.1")
+    assert asked == ["ada"]
+
+
 def test_what_was_counted_and_not_transferred_is_given_back_by_the_last_session(
     throttles: Throttles, counter: MemoryTransferCounter
 ) -> None:
