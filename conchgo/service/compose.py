@@ -63,7 +63,7 @@ from conchgo.ssh.factory import ServerFactory
 from conchgo.ssh.hostkeys import HostKeyError, load_host_keys
 from conchgo.ssh.settings import SSHSettings
 from conchgo.vfs.setstat import SetstatMode
-from conchgo.vfs.upload_rules import UploadMode
+from conchgo.vfs.uploads.rules import UploadMode
 
 _log: Final = Logger()
 

@@ -38,7 +38,7 @@ from conchgo.sessions.sweeper import Sweeper
 from conchgo.sessions.views import Rules, Views
 from conchgo.sftp.adapter import FilesystemAdapter
 from conchgo.vfs.compose import View, compose, joined
-from conchgo.vfs.upload_rules import UploadMode
+from conchgo.vfs.uploads.rules import UploadMode
 
 _log = Logger()
 

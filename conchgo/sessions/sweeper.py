@@ -16,7 +16,7 @@ from conchgo.edge.pools import Runner
 from conchgo.errors import ConchgoError, NotBefore
 from conchgo.sessions.storages import Storages
 from conchgo.sessions.views import Views
-from conchgo.vfs.temporaries import sweep_all
+from conchgo.vfs.uploads.temporaries import sweep_all
 
 _log = Logger()
 

@@ -20,8 +20,8 @@ from conchgo.storage.interface import Storage
 from conchgo.vfs.compose import View, joined
 from conchgo.vfs.filtered import Names
 from conchgo.vfs.setstat import SetstatMode
-from conchgo.vfs.temporaries import Temporaries
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.temporaries import Temporaries
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from conchgo.storage.interface import (
 )
 from conchgo.vfs.range_copies import able
 from conchgo.vfs.setstat import SetstatMode
-from conchgo.vfs.upload import Upload
+from conchgo.vfs.uploads.upload import Upload
 
 #: The verbs that decide what may be known of a file and done with it: a hard link must not add one of them.
 _GUARDED: Final = frozenset({"list", "download", "overwrite", "chmod", "chown", "chtimes", "copy"})

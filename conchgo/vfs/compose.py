@@ -22,14 +22,14 @@ from conchgo.vfs.authorised import Authorised
 from conchgo.vfs.filtered import UNFILTERED, Filtered, Names
 from conchgo.vfs.interface import Filesystem, Identity
 from conchgo.vfs.links import Links
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 from conchgo.vfs.mount_table import ONLY_ROOT, MountTable
 from conchgo.vfs.mounted import Mounted
 from conchgo.vfs.session import SessionFilesystem
 from conchgo.vfs.setstat import SetstatMode
 from conchgo.vfs.throttled import throttled
-from conchgo.vfs.upload_rules import UploadRules
-from conchgo.vfs.uploads import Uploads
+from conchgo.vfs.uploads.rules import UploadRules
+from conchgo.vfs.uploads.storage import Uploads
 
 _NOBODY: Final = Charge("", ())
 

@@ -22,7 +22,7 @@ from conchgo.storage.countable import CountableStorage
 from conchgo.storage.interface import Create, Entry, FreeSpace, HardLinks, Listing, Storage, StorageFile, SymbolicLinks
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.mounted import Mounted
 

@@ -24,7 +24,7 @@ from conchgo.storage.interface import Storage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
 
 #: The storages of this test, to be closed at its end.
 OPENED: list[Storage] = []

@@ -14,7 +14,7 @@ from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.compose import Mount
-from conchgo.vfs.upload_rules import UploadMode
+from conchgo.vfs.uploads.rules import UploadMode
 from tests.contract.storage.helpers import descriptors
 from tests.unit.commands.running import EVERYTHING, Later, Running, filesystem, get, put
 

@@ -12,7 +12,7 @@ from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.interface import Create
 from conchgo.storage.local import LocalStorage
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 
 HOME = "user:alice"
 TEAM = "folder:team"

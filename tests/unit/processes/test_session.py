@@ -27,7 +27,7 @@ from conchgo.sessions.runner import SessionRunner
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Identity
-from conchgo.vfs.upload_rules import UploadRules
+from conchgo.vfs.uploads.rules import UploadRules
 from tests.unit.processes.guarding import Channel, NoBoxes
 
 HOME = "user:alice"

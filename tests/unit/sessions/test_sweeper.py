@@ -23,11 +23,11 @@ from conchgo.sessions.views import Views
 from conchgo.storage.local import LocalStorage
 from conchgo.vfs.compose import Mount
 from conchgo.vfs.mount_table import MountTable
-from conchgo.vfs.temporaries import Temporaries
+from conchgo.vfs.uploads.temporaries import Temporaries
 
 USER = User("ada", "/srv/ada")
 
-_MAKE = "from conchgo.vfs.temporaries import Temporaries; print(Temporaries().take().decode())"
+_MAKE = "from conchgo.vfs.uploads.temporaries import Temporaries; print(Temporaries().take().decode())"
 
 
 @pytest.fixture(scope="module")

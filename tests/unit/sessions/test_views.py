@@ -15,7 +15,7 @@ from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount
 from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.setstat import SetstatMode
-from conchgo.vfs.upload_rules import UploadMode
+from conchgo.vfs.uploads.rules import UploadMode
 
 ALICE = User("alice", "/srv/alice", permissions={"/": ("list",)})
 ORIGIN = Origin("alice", "connection-1", "192.0.2.7")

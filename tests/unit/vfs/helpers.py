@@ -19,7 +19,7 @@ from conchgo.vfs.compose import View as Composition
 from conchgo.vfs.filtered import Names
 from conchgo.vfs.interface import Filesystem, Identity, OpenOptions
 from conchgo.vfs.mount_table import MountTable
-from conchgo.vfs.upload_rules import UploadRules
+from conchgo.vfs.uploads.rules import UploadRules
 
 p = VirtualPath.parse
 

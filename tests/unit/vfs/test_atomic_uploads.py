@@ -25,9 +25,9 @@ from conchgo.storage.interface import Attributes, Create, Kind
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.interface import Filesystem, OpenOptions
-from conchgo.vfs.temporaries import PREFIX
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
-from conchgo.vfs.uploads import Uploads
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.storage import Uploads
+from conchgo.vfs.uploads.temporaries import PREFIX
 from tests.unit.vfs.helpers import CREATE, WRITE, View, get, names, outcome, p, put
 
 NEW = OpenOptions(write=True, create=True, exclusive=True)

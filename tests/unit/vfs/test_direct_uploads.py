@@ -10,7 +10,7 @@ from conchgo.errors import AlreadyExists, NotBefore, NotFound, QuotaExceeded
 from conchgo.storage.interface import Attributes
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.interface import Filesystem, OpenOptions
-from conchgo.vfs.upload_rules import UploadRules
+from conchgo.vfs.uploads.rules import UploadRules
 from tests.unit.vfs.helpers import CREATE, READ, WRITE, View, get, names, outcome, p, put
 
 APPEND = OpenOptions(write=True, append=True)

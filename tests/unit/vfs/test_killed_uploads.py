@@ -9,9 +9,9 @@ import pytest
 
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.memory import MemoryStorage
-from conchgo.vfs import temporaries
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
-from conchgo.vfs.uploads import Uploads
+from conchgo.vfs.uploads import temporaries
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.storage import Uploads
 from tests.unit.vfs.helpers import p
 
 OLD, NEW = b"the old file", b"and the new one"

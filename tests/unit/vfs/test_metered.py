@@ -30,7 +30,7 @@ from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 from tests.unit.vfs.helpers import outcome, p
 
 HOME = "user:ada"

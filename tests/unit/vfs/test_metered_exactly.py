@@ -23,7 +23,7 @@ from conchgo.quota.memory import MemoryLedger
 from conchgo.quota.tally import Tally
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 from conchgo.vfs.scan import count
 
 A, B = ("user:a", Limits(400, 6, ("folder:f",))), ("user:b", Limits(300, 5, ("folder:f",)))

@@ -19,7 +19,7 @@ from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.interface import Attributes, Create, FileStat, Kind, Storage
 from conchgo.storage.local import LocalStorage
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 from conchgo.vfs.mount_table import MountTable
 from conchgo.vfs.mounted import Mounted
 from tests.contract.storage.test_equivalence import comparable

@@ -16,7 +16,7 @@ from conchgo.storage.local import LocalStorage
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.interface import Filesystem, OpenOptions
 from conchgo.vfs.range_copies import copy_part
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
 from tests.unit.vfs.helpers import CREATE, READ, View, get, outcome, p, put
 
 HOME = "user:ada"

@@ -14,7 +14,7 @@ from conchgo.quota.interface import Charge, Limits, Usage
 from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.interface import Attributes, Create
 from conchgo.storage.local import LocalStorage
-from conchgo.vfs.metered import Metered
+from conchgo.vfs.metering.metered import Metered
 from tests.unit.vfs.helpers import WRITE, View, p, put
 from tests.unit.vfs.test_filtered import deny
 

@@ -10,14 +10,14 @@ import pytest
 
 from conchgo.errors import DirectoryNotEmpty, ReadOnlyStorage
 from conchgo.storage.interface import Create
-from conchgo.vfs.temporaries import PREFIX, Temporaries
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.temporaries import PREFIX, Temporaries
 from tests.unit.vfs.helpers import CREATE, View, names, outcome, p
 
 WEEK = 7 * 24 * 3600
 
 #: What a process that is gone left.
-_MAKE = "from conchgo.vfs.temporaries import Temporaries; print(Temporaries().take().decode())"
+_MAKE = "from conchgo.vfs.uploads.temporaries import Temporaries; print(Temporaries().take().decode())"
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from conchgo.storage.memory import MemoryStorage
 from conchgo.storage.memory_file import MemoryFile
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import File, Filesystem
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
 from tests.unit.vfs.helpers import CREATE, IDENTITY, ORIGIN, READ, WRITE, p
 
 KB = 1024

@@ -16,8 +16,8 @@ from conchgo.quota.memory import MemoryLedger
 from conchgo.storage.interface import Attributes, Kind
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Filesystem, OpenOptions
-from conchgo.vfs.metered import Metered
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.metering.metered import Metered
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
 from conchgo.vfs.walk import walk
 from tests.unit.vfs.helpers import CREATE, IDENTITY, ORIGIN, WRITE, outcome, p, put
 

@@ -19,9 +19,9 @@ from conchgo.storage.interface import Attributes, Create, Kind
 from conchgo.storage.memory import MemoryStorage
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import OpenOptions
-from conchgo.vfs.metered import Metered
-from conchgo.vfs.temporaries import PREFIX, Temporaries, is_replacing
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.metering.metered import Metered
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.temporaries import PREFIX, Temporaries, is_replacing
 from conchgo.vfs.walk import walk
 from tests.unit.vfs.helpers import IDENTITY, ORIGIN, p
 

@@ -13,8 +13,8 @@ from conchgo.quota.interface import Change
 from conchgo.storage.arguments import check_changes, check_growth, check_range
 from conchgo.storage.countable import CountableFile, CountableStorage
 from conchgo.storage.interface import Attributes, FileStat, RangeCopies, Space
-from conchgo.vfs.metering import Meter
-from conchgo.vfs.quota_space import within_quota
+from conchgo.vfs.metering.meter import Meter
+from conchgo.vfs.metering.quota_space import within_quota
 from conchgo.vfs.range_copies import able
 
 _ANYWHERE: Final = nullcontext()

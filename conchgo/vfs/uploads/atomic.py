@@ -7,9 +7,9 @@ from contextlib import suppress
 from conchgo.errors import AlreadyExists, ConchgoError, Failure, NotBefore, QuotaExceeded
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, FileStat, Storage, StorageFile
-from conchgo.vfs.open_uploads import OpenUploads
-from conchgo.vfs.upload import Upload, again
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.open_uploads import OpenUploads
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.upload import Upload, again
 
 
 class AtomicUpload(Upload):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from conchgo.errors import QuotaExceeded
 from conchgo.storage.interface import FileStat
-from conchgo.vfs.temporaries import Temporaries
+from conchgo.vfs.uploads.temporaries import Temporaries
 
 
 class UploadMode(enum.Enum):

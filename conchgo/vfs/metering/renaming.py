@@ -17,9 +17,9 @@ from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change
 from conchgo.storage.countable import CountableStorage
 from conchgo.storage.interface import FileStat, Kind, RenameAcross
-from conchgo.vfs.metering import Held, Meter, found, hold, replaced_meanwhile, retried
-from conchgo.vfs.moving import Move, Moved, MovedDirectory, MovedFile
-from conchgo.vfs.temporaries import is_replacing
+from conchgo.vfs.metering.meter import Held, Meter, found, hold, replaced_meanwhile, retried
+from conchgo.vfs.metering.moving import Move, Moved, MovedDirectory, MovedFile
+from conchgo.vfs.uploads.temporaries import is_replacing
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,11 @@ from conchgo.storage.interface import (
     StorageFile,
     SymbolicLinks,
 )
-from conchgo.vfs.metered_file import MeteredFile
-from conchgo.vfs.metering import Meter, found, hold, retried
-from conchgo.vfs.quota_space import within_quota
-from conchgo.vfs.renaming import Side, rename
-from conchgo.vfs.temporaries import is_replacing
+from conchgo.vfs.metering.meter import Meter, found, hold, retried
+from conchgo.vfs.metering.metered_file import MeteredFile
+from conchgo.vfs.metering.quota_space import within_quota
+from conchgo.vfs.metering.renaming import Side, rename
+from conchgo.vfs.uploads.temporaries import is_replacing
 
 T = TypeVar("T")
 

@@ -38,11 +38,11 @@ from conchgo.storage.interface import (
     StorageFile,
     SymbolicLinks,
 )
-from conchgo.vfs.atomic_upload import AtomicUpload
-from conchgo.vfs.direct_upload import DirectUpload
-from conchgo.vfs.open_uploads import OpenUploads
-from conchgo.vfs.temporaries import SweptListing, is_replacing, sweep
-from conchgo.vfs.upload_rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.atomic import AtomicUpload
+from conchgo.vfs.uploads.direct import DirectUpload
+from conchgo.vfs.uploads.open_uploads import OpenUploads
+from conchgo.vfs.uploads.rules import UploadMode, UploadRules
+from conchgo.vfs.uploads.temporaries import SweptListing, is_replacing, sweep
 
 _PERMISSIONS: Final = 0o777
 #: For a temporary until it has the owner and mode of the file that it will replace.

@@ -11,7 +11,7 @@ from conchgo.errors import CrossStorage
 from conchgo.paths import VirtualPath
 from conchgo.quota.interface import Change, Charge, Identity, Limits, Usage
 from conchgo.storage.interface import Kind, Storage
-from conchgo.vfs.metering import Held, Meter
+from conchgo.vfs.metering.meter import Held, Meter
 from conchgo.vfs.walk import walk
 
 NOTHING: Final = Usage(0, 0)

@@ -13,7 +13,7 @@ from conchgo.errors import ConchgoError, Failure, QuotaExceeded, Unsupported
 from conchgo.paths import VirtualPath
 from conchgo.storage.interface import Attributes, RangeCopies, StorageFile
 from conchgo.vfs.range_copies import able
-from conchgo.vfs.upload_rules import UploadRules
+from conchgo.vfs.uploads.rules import UploadRules
 
 
 class Upload:

@@ -1,0 +1,1 @@
+"""Quotas: what changes sizes is announced to a ledger, and told afterwards."""

@@ -1,0 +1,1 @@
+"""Uploads: what is written becomes a whole file or none."""
