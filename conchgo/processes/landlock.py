@@ -152,7 +152,9 @@ def _system_rules(root: Root) -> list[tuple[bytes, int]]:
 
 
 def _signal(pid: int, number: int) -> None:
-    """To the process, which leads a group once it has begun, and to all that are in it."""
-    for send in (os.killpg, os.kill):
+    """To the group that the process leads once it has begun, else to it: once, for a second one would end who tidies."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
         with suppress(ProcessLookupError):
-            send(pid, number)
+            os.kill(pid, number)

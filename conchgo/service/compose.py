@@ -109,7 +109,7 @@ def compose(
         threads=settings.threads,
         transfers=settings.transfers,
         commands=enabled_commands(settings.commands.enabled),
-        boxes=_boxes(settings),
+        boxes=_boxes(reactor, settings),
         program_time=settings.processes.time_limit,
         settings_of_commands=command_settings(settings),
         umask=int(settings.users.umask, 8),
@@ -252,12 +252,12 @@ def read_banner(path: str) -> bytes:
         raise StartError(f"ssh.banner_file: {path}: {error.strerror}") from None
 
 
-def _boxes(settings: Settings) -> Boxes | None:
-    """For programs; the log tells what was found."""
+def _boxes(reactor: Any, settings: Settings) -> Boxes | None:
+    """For programs; the log tells what was found, once it is sure that the server starts."""
     section = settings.processes
     limits = Limits(section.memory_limit, section.process_limit, int(settings.users.umask, 8))
     found = find_boxes(section.tier, limits, os.path.join(settings.service.state_directory, "boxes"))
-    _log.info("{finding}", finding=str(found))
+    reactor.callWhenRunning(_log.info, "{finding}", finding=str(found))
     return found.boxes
 
 
