@@ -152,7 +152,7 @@ def _system_rules(root: Root) -> list[tuple[bytes, int]]:
 
 
 def _signal(pid: int, number: int) -> None:
-    """To the group that the process leads once it has begun, else to it: once, for a second one would end who tidies."""
+    """To the group that the process leads once it has begun, else to it. Once: a second one would end who tidies up."""
     try:
         os.killpg(pid, number)
     except ProcessLookupError:
