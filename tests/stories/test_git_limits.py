@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,11 @@ def used(service: Service, domain: str = "user:alice") -> tuple[int, int]:
 def programs(service: Service) -> list[str]:
     """Processes that the server has started and that are there still."""
     children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
-    return [Path(f"/proc/{child}/comm").read_text() for child in children]
+    names = []
+    for child in children:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            names.append(Path(f"/proc/{child}/comm").read_text())
+    return names
 
 
 def push(service: Service, work: Path, *words: str, path: str = "/repo.git", status: int | None = 0) -> str:

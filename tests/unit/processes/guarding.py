@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from conchgo.accounts.patterns import FilePatterns
 from conchgo.accounts.permissions import Permissions
@@ -118,6 +119,15 @@ def toll(way: Way | None = None) -> Toll:
 def free() -> Tolls:
     """Nothing is limited."""
     return Tolls(toll(), toll())
+
+
+def running_reactor() -> Deferred[None]:
+    """For the end of `setUp`: a test that waits for this runs within the reactor.
+
+    Trial starts it when a test first waits. A program that has ended by then would end the test within the start, and
+    the next one's reactor would not hear of programs that end.
+    """
+    return deferLater(reactor, 0)  # type: ignore[arg-type]
 
 
 class Run:

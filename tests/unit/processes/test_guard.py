@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -21,7 +22,7 @@ from conchgo.processes.toll import Toll
 from conchgo.quota.bandwidth import Bucket
 from conchgo.quota.throttles import Way
 from conchgo.quota.transfers import Allowance, Direction, MemoryTransferCounter, TransferLimits
-from tests.unit.processes.guarding import Channel, Run, toll
+from tests.unit.processes.guarding import Channel, Run, running_reactor, toll
 
 PYTHON = sys.executable.encode()
 
@@ -36,10 +37,11 @@ def pipes_to_others() -> int:
 
 
 class GuardTests(TestCase):
-    def setUp(self) -> None:
+    def setUp(self) -> Deferred[None]:
         self.patch(guard_module, "_TELL", 0.05)
         self.patch(guard_module, "_KILL", 0.5)
         self.before = pipes_to_others()
+        return running_reactor()
 
     def tearDown(self) -> None:
         self.assertEqual(pipes_to_others(), self.before)

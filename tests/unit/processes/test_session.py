@@ -28,7 +28,7 @@ from conchgo.storage.local import LocalStorage
 from conchgo.vfs.compose import Mount, View, compose
 from conchgo.vfs.interface import Identity
 from conchgo.vfs.uploads.rules import UploadRules
-from tests.unit.processes.guarding import Channel, NoBoxes
+from tests.unit.processes.guarding import Channel, NoBoxes, running_reactor
 
 HOME = "user:alice"
 
@@ -36,7 +36,7 @@ HOME = "user:alice"
 class SessionProcessesTests(TestCase):
     """With programs that are in no box, but are told where their directory is."""
 
-    def setUp(self) -> None:
+    def setUp(self) -> Deferred[None]:
         self.patch(guard_module, "_TELL", 0.05)
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
@@ -51,6 +51,7 @@ class SessionProcessesTests(TestCase):
         self.channel = Channel()
         self.console = Console(self.channel)
         self.processes = self.session()
+        return running_reactor()
 
     def session(self, limit: int | None = 1000, max_size: int | None = None, verbs: str = "*") -> SessionProcesses:
         storage = LocalStorage(os.fsencode(self.home))
