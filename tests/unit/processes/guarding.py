@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet import reactor
@@ -58,7 +59,8 @@ class NoBoxes:
 
     def kill(self, pid: int) -> None:
         self.signals.append("KILL")
-        os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 class Channel:
